@@ -1,0 +1,99 @@
+"""The front door: the `afrel` command. Knows every verb by name; imports a verb's room when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from storage.errors import UserError
+from storage.session import Session
+
+# verb -> (module, function, what it does). In the order of the work.
+VERBS = {
+    "init": ("curation.init_commands", "init", "Make a workspace: a scale of grades and a first instruction."),
+    "account": ("storage.account_commands", "account", "Add people and their keys; list them; write the pins."),
+    "ingest": ("curation.ingest_commands", "ingest", "Read queries, docs, pairs and judgments from files."),
+    "mine": ("evolution.commands", "mine", "Propose rules from judged pairs."),
+    "approve": ("evolution.commands", "approve", "Approve or reject rules and instructions."),
+    "mutate": ("evolution.commands", "mutate", "Rewrite pairs on purpose; keep those whose effect is confirmed."),
+    "label": ("evolution.commands", "label", "Let a machine propose grade and rationale for pairs."),
+    "screen": ("curation.commands", "screen", "Check new candidates; set the bad ones aside with a reason."),
+    "respond": ("review_app.commands", "respond", "Answer candidates, or replay recorded answers."),
+    "adjudicate": ("review_app.commands", "adjudicate", "Settle pairs: by consensus, or by an adjudicator."),
+    "tier": ("curation.commands", "tier", "Show what each curriculum tier would hold."),
+    "snapshot": ("curation.commands", "snapshot", "Freeze the tiers under a content hash."),
+    "sign": ("storage.snapshot_commands", "sign", "Sign a snapshot's tiers, so that they may train."),
+    "revoke": ("storage.snapshot_commands", "revoke", "Withdraw a snapshot: it trains nothing any more."),
+    "verify": ("storage.snapshot_commands", "verify", "Check a snapshot file by file, row by row."),
+    "train": ("trainers.commands", "train", "Train an answer-first model from a signed snapshot."),
+    "check": ("trainers.commands", "check", "Check that a tokenizer can say every grade in one token."),
+    "evaluate": ("trainers.commands", "evaluate", "Measure a trained model against baselines."),
+    "score": ("trainers.commands", "score", "Score a file of pairs with a trained model."),
+    "sql": ("storage.commands", "sql", "Ask anything in SQL, on a read-only copy."),
+    "why": ("curation.commands", "why", "Show where a candidate, judgment or prediction comes from."),
+    "status": ("storage.commands", "status", "Count everything in the workspace."),
+    "demo": ("samples.commands", "demo", "Run the whole cycle on the bundled sample."),
+}
+
+
+class VerbGroup(TyperGroup):
+    """Commands by name, each imported when it is first asked for: `--help` must not pay for torch."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = dict.fromkeys(VERBS)  # type: ignore[arg-type]  # names only, for suggestions
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module, function, line = VERBS[cmd_name]
+        verb = getattr(import_module(module), function)
+        if isinstance(verb, typer.Typer):
+            return typer.main.get_group(verb)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name=cmd_name, short_help=line)(verb)
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Verbs, in the order of the work"):
+            formatter.write_dl([(verb, line) for verb, (_, _, line) in VERBS.items()])
+
+
+app = typer.Typer(
+    cls=VerbGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def afrel(
+    ctx: typer.Context,
+    workspace: Annotated[
+        Path | None, typer.Option("-w", "--workspace", help="The workspace; else AFREL_WORKSPACE, else found above.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--as", metavar="ACCOUNT", help="Act as this account (password by prompt or file).")
+    ] = None,
+) -> None:
+    """Answer-first relevance: from search judgments to signed training data and models.
+
+    Example: afrel init demo --scale 0-3, then afrel -w demo ingest pairs.csv --map query=query,doc=title,grade=label
+    """
+    ctx.obj = Session(workspace, account)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"afrel: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

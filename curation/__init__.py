@@ -1,0 +1,1 @@
+"""The domain: completions, features, rules, screens, agreement, policy, tiers; reads files and the store."""

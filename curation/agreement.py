@@ -1,0 +1,182 @@
+"""How far people agree: weighted kappa of two raters, Krippendorff's alpha of any number, per reviewer and per rule.
+
+Every coefficient carries its n and a bootstrap interval, and is None where it is undefined (nothing rated, or one
+grade only): 0 would claim agreement by chance, which is another finding. Resampling is over units, with a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from curation.intervals import Interval, wilson
+from storage.grades import Scale
+
+N_RESAMPLES = 1000
+# Fewer defined resamples than this share say nothing about the spread.
+MIN_DEFINED_RATE = 0.5
+
+Floats = NDArray[np.float64]
+
+
+class Weights(StrEnum):
+    """How much a disagreement of d grades counts in kappa: all alike, d, or d squared."""
+
+    UNWEIGHTED = "unweighted"
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+
+
+class Metric(StrEnum):
+    """Krippendorff's difference function."""
+
+    NOMINAL = "nominal"
+    ORDINAL = "ordinal"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A coefficient over n units with its 95% interval; None where undefined."""
+
+    coefficient: float | None
+    interval: Interval | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerAgreement:
+    """One reviewer against the settled grades. `n_alone` were settled by this reviewer alone and say nothing."""
+
+    account: str
+    kappa: Agreement
+    exact_rate: float | None
+    exact_interval: Interval | None
+    n_alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAgreement:
+    """How far people agree on the pairs a rule votes on. `exact_rate`: pairs with two or more answers, all equal."""
+
+    rule_id: str
+    alpha: Agreement
+    exact_rate: float | None
+    exact_interval: Interval | None
+
+
+def weighted_kappa(
+    first: Sequence[int], second: Sequence[int], *, scale: Scale, weights: Weights = Weights.QUADRATIC, seed: int = 0
+) -> Agreement:
+    """Return Cohen's weighted kappa (Cohen 1968) of two raters' grades of the same units."""
+    k = len(scale.values)
+    counts = np.zeros((k, k))
+    for one, other in zip(first, second, strict=True):
+        counts[scale.position(one), scale.position(other)] += 1
+    n = int(counts.sum())
+    if n == 0:
+        return Agreement(None, None, 0)
+    distance = np.abs(np.subtract.outer(np.arange(k), np.arange(k))).astype(np.float64)
+    cost = {Weights.UNWEIGHTED: np.sign(distance), Weights.LINEAR: distance, Weights.QUADRATIC: distance**2}[weights]
+    draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=N_RESAMPLES)
+    resamples = draws.reshape(-1, k, k).astype(np.float64)
+    return Agreement(_kappa(counts, cost), _interval([_kappa(sample, cost) for sample in resamples]), n)
+
+
+def krippendorff_alpha(
+    units: Iterable[Sequence[int]], *, scale: Scale, metric: Metric = Metric.ORDINAL, seed: int = 0
+) -> Agreement:
+    """Return Krippendorff's alpha; each unit is the grades it got, by however many raters.
+
+    Units with fewer than two grades pair with nothing and do not count. Krippendorff 2011, "Computing Krippendorff's
+    Alpha-Reliability".
+    """
+    k = len(scale.values)
+    paired = [unit for unit in units if len(unit) >= 2]
+    if not paired:
+        return Agreement(None, None, 0)
+    counts = np.zeros((len(paired), k))
+    for row, unit in enumerate(paired):
+        for grade in unit:
+            counts[row, scale.position(grade)] += 1
+    patterns, n_each = np.unique(counts, axis=0, return_counts=True)  # (P, k): equal units resample as one pattern
+    products = patterns[:, :, None] * patterns[:, None, :] - patterns[:, :, None] * np.eye(k)
+    coincidences = products / (patterns.sum(axis=1) - 1)[:, None, None]  # (P, k, k)
+    n = len(paired)
+    draws = np.random.default_rng(seed).multinomial(n, n_each / n, size=N_RESAMPLES)
+    resamples = np.tensordot(draws, coincidences, axes=1)  # (N_RESAMPLES, k, k)
+    observed = np.tensordot(n_each, coincidences, axes=1)
+    return Agreement(_alpha(observed, metric), _interval([_alpha(sample, metric) for sample in resamples]), n)
+
+
+def reviewer_agreement(responses: pl.DataFrame, *, scale: Scale) -> list[ReviewerAgreement]:
+    """Hold each reviewer's grades against the settled ones; one row a graded response on a settled pair.
+
+    Columns: account, grade, settled_grade, is_alone (the settled grade rests on this response and no other).
+    """
+    found = []
+    for (account,), rows in responses.sort("account").group_by(["account"], maintain_order=True):
+        told = rows.filter(~pl.col("is_alone"))
+        given, settled = told["grade"].to_list(), told["settled_grade"].to_list()
+        n_equal = sum(one == other for one, other in zip(given, settled, strict=True))
+        kappa = weighted_kappa(given, settled, scale=scale)
+        rate = n_equal / len(told) if len(told) else None
+        n_alone = len(rows) - len(told)
+        found.append(ReviewerAgreement(str(account), kappa, rate, wilson(n_equal, len(told)), n_alone))
+    return found
+
+
+def rule_agreement(responses: pl.DataFrame, votes: pl.DataFrame, *, scale: Scale) -> list[RuleAgreement]:
+    """Return people's agreement on the pairs each rule votes on, so that an unclear rule shows.
+
+    `responses`: pair_id, grade, one row an account; `votes`: rule_id, pair_id.
+    """
+    per_pair = responses.group_by("pair_id").agg(pl.col("grade").sort().alias("grades"))
+    joined = votes.select("rule_id", "pair_id").unique().join(per_pair, on="pair_id", how="left").sort("rule_id")
+    found = []
+    for (rule_id,), rows in joined.group_by(["rule_id"], maintain_order=True):
+        units = [unit for unit in rows["grades"].to_list() if unit is not None and len(unit) >= 2]
+        n_equal = sum(len(set(unit)) == 1 for unit in units)
+        alpha = krippendorff_alpha(units, scale=scale)
+        rate = n_equal / len(units) if units else None
+        found.append(RuleAgreement(str(rule_id), alpha, rate, wilson(n_equal, len(units))))
+    return found
+
+
+def _kappa(counts: Floats, cost: Floats) -> float | None:
+    """1 - observed over expected cost; None when chance alone could not disagree."""
+    n = counts.sum()
+    expected = (cost * np.outer(counts.sum(axis=1), counts.sum(axis=0))).sum() / n
+    return None if expected == 0 else float(1 - (cost * counts).sum() / expected)
+
+
+def _alpha(coincidences: Floats, metric: Metric) -> float | None:
+    totals = coincidences.sum(axis=0)
+    n = totals.sum()
+    cost = _difference(totals, metric)
+    expected = (cost * np.outer(totals, totals)).sum() / (n - 1)
+    return None if expected <= 0 else float(1 - (cost * coincidences).sum() / expected)
+
+
+def _difference(totals: Floats, metric: Metric) -> Floats:
+    """Return the squared differences of the grades, (k, k); ordinal: the grades given between them, half the ends."""
+    positions: Floats = np.arange(len(totals), dtype=np.float64)
+    if metric is Metric.NOMINAL:
+        return (positions[:, None] != positions[None, :]).astype(np.float64)
+    if metric is Metric.ORDINAL:
+        positions = np.cumsum(totals) - totals / 2
+    squared: Floats = np.square(positions[:, None] - positions[None, :])
+    return squared
+
+
+def _interval(resampled: Sequence[float | None]) -> Interval | None:
+    defined = [value for value in resampled if value is not None]
+    if len(defined) < MIN_DEFINED_RATE * len(resampled):
+        return None
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return Interval(float(low), float(high))

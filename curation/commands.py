@@ -1,0 +1,261 @@
+"""Verbs of the domain: screen candidates, cut tiers into snapshots, ask why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from storage.errors import UserError
+from storage.session import Session, read_scale
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curation.tier_rows import TierRows
+    from curation.tiers import Tier
+    from storage.store import Store
+
+
+def screen(
+    ctx: typer.Context,
+    explain: Annotated[str | None, typer.Option(metavar="CANDIDATE", help="Show what a candidate failed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be set aside; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check every candidate no screen has seen; what fails is set aside with a reason and what it matched.
+
+    Example: afrel -w shop screen
+    """
+    from curation.screening import ScreeningContext, query_digest, screen_all
+    from storage.accounts import Act
+    from storage.runs import start_run
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    with session.store() as store:
+        if explain is not None:
+            _explain(store, explain, as_json=as_json)
+            return
+        _declare_causes(session, store)
+        candidates = store.frame("unscreened")
+        if candidates.is_empty():
+            print("nothing to do: every candidate is screened")
+            return
+        context = ScreeningContext(
+            scale=read_scale(store),
+            known_rule_ids=frozenset(store.read("rules").column("rule_id").to_pylist()),
+            held_back_queries={
+                query_digest(row["query"]): row["query_id"] for row in store.read("held_back_queries").to_pylist()
+            },
+            standing=store.frame("screened_candidates"),
+        )
+        failures = screen_all(candidates, context)
+        if not dry_run:
+            with start_run(store, verb="screen", config={}, account=session.account) as run:
+                store.append({"screenings": _screening_rows(candidates, failures, run.run_id)})
+                run.counts.update(screened=len(candidates), set_aside=failures["candidate_id"].n_unique())
+    n_failed = failures["candidate_id"].n_unique()
+    by_screen = Counter(failures["screen"].to_list())
+    if as_json:
+        print(json.dumps({"screened": len(candidates), "set_aside": n_failed, "by_screen": dict(by_screen)}))
+        return
+    detail = "".join(f"; {n} {name}" for name, n in by_screen.most_common())
+    print(f"{len(candidates)} candidates screened, {n_failed} set aside{detail}{' (dry run)' if dry_run else ''}")
+
+
+def _explain(store: Store, candidate_id: str, *, as_json: bool) -> None:
+    rows = store.read("why_screenings", id=candidate_id).to_pylist()
+    if not rows:
+        raise UserError(f"no screen has seen a candidate {candidate_id!r}. Screen what is new: afrel screen")
+    for row in rows:
+        if as_json:
+            print(json.dumps(row, default=str, ensure_ascii=False))
+        else:
+            matched = f" (matched {row['matched_id']})" if row["matched_id"] else ""
+            print(f"{row['screen']}: {'passed' if row['is_passed'] else 'failed'}: {row['reason']}{matched}")
+
+
+def _screening_rows(candidates: pl.DataFrame, failures: pl.DataFrame, run_id: str) -> list[dict[str, Any]]:
+    from storage.clock import now
+    from storage.ids import content_id
+
+    failed = set(failures["candidate_id"].to_list())
+    rows = [{**row, "is_passed": False} for row in failures.to_dicts()]
+    rows += [
+        {"candidate_id": candidate_id, "screen": "all", "is_passed": True, "reason": "no screen objects"}
+        for candidate_id in candidates["candidate_id"].to_list()
+        if candidate_id not in failed
+    ]
+    at = now()
+    return [
+        {
+            "screening_id": content_id("s", row["candidate_id"], row["screen"]),
+            **row,
+            "run_id": run_id,
+            "created_at": at,
+        }
+        for row in rows
+    ]
+
+
+def _declare_causes(session: Session, store: Store) -> None:
+    """Bring the causes for a second look in the store up to what `afrel.toml` says."""
+    from curation.review_policy import cause_rows, checked_causes
+    from storage.clock import now
+
+    wanted = checked_causes(session.workspace.config.get("review_causes", []))
+    held = {row["cause"]: (row["predicate"], row["n_required"]) for row in store.read("review_causes").to_pylist()}
+    changed = [c for c in wanted if held.get(c.cause) != (c.predicate, c.n_required)]
+    store.append({"review_causes": cause_rows(changed, now(), dropped=sorted(set(held) - {c.cause for c in wanted}))})
+
+
+def read_tier_rows(store: Store) -> TierRows:
+    """Read the relation tiers are cut from; the store must see test rows."""
+    from curation.tier_rows import tier_rows
+
+    return tier_rows(
+        store.frame("judged_pairs"),
+        store.frame("features_of_judged_pairs"),
+        store.frame("held_back_queries"),
+        rules=store.frame("rules"),
+        rule_rates=store.frame("rule_rates"),
+        scale=read_scale(store),
+    )
+
+
+def tier(
+    ctx: typer.Context,
+    where: Annotated[
+        str | None, typer.Option(help="Try a predicate instead of the workspace's tiers; its columns are in the docs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what each tier would hold if it were cut now. Writes nothing; `afrel snapshot` cuts.
+
+    Example: afrel -w shop tier --where "is_revised and n_answers >= 2"
+    """
+    from curation.tiers import Tier, assign, parse_tiers
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.SQL)
+    tiers = (Tier(1, "tried", where),) if where is not None else parse_tiers(session.workspace.config.get("tiers", []))
+    with session.store(sees_test=True) as store:
+        rows = read_tier_rows(store)
+    assigned = assign(rows.frame, tiers)
+    counts = _tier_counts(assigned, tiers)
+    left_out = {**rows.left_out, "meets no tier": int(assigned["tier"].is_null().sum())}
+    if as_json:
+        print(json.dumps({"tiers": counts, "left_out": left_out}, ensure_ascii=False))
+        return
+    for row in counts:
+        grades = ", ".join(f"{n} of grade {grade}" for grade, n in row["train_grades"].items())
+        print(
+            f"tier {row['tier']} {row['name']:<8} train {row['train']:>6}  dev {row['dev']:>5}  test {row['test']:>5}"
+            f"   train: {grades or 'none'}"
+        )
+    print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
+
+
+def _tier_counts(assigned: pl.DataFrame, tiers: tuple[Tier, ...]) -> list[dict[str, Any]]:
+    counts = []
+    for one in tiers:
+        members = assigned.filter(assigned["tier"] == one.tier)
+        train = members.filter(members["split"] == "train")
+        by_split = Counter(members["split"].to_list())
+        counts.append(
+            {
+                "tier": one.tier,
+                "name": one.name,
+                "where": one.where,
+                **{split: by_split.get(split, 0) for split in ("train", "dev", "test")},
+                # grades of train rows only: test grades show nowhere but in evaluate
+                "train_grades": dict(sorted(Counter(train["grade"].to_list()).items())),
+            }
+        )
+    return counts
+
+
+def snapshot(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be frozen; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Freeze the tiers as they are now, under an id that is the hash of what is in them.
+
+    Example: afrel -w shop --as cleo snapshot
+    """
+    from curation.snapshot_cut import cut_snapshot, lineage_table, tier_specs
+    from curation.tier_rows import rule_book
+    from curation.tiers import assign, parse_tiers
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    key = session.require(Act.CUT)
+    tiers = parse_tiers(session.workspace.config.get("tiers", []))
+    pins = session.pins()
+    with session.store(sees_test=True) as store:
+        rows = read_tier_rows(store)
+        if rows.n_unscreened:
+            raise UserError(
+                f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen"
+            )
+        assigned = assign(rows.frame, tiers)
+        members = assigned.filter(assigned["tier"].is_not_null())
+        left_out = {**rows.left_out, "meets no tier": len(assigned) - len(members)}
+        if members.is_empty():
+            raise UserError(
+                "no settled pair meets a tier, so there is nothing to freeze. See what is settled: afrel status"
+            )
+        if dry_run:
+            print(f"would freeze {len(members)} rows; left out: {left_out}")
+            return
+        cut = cut_snapshot(
+            session.workspace,
+            store,
+            members,
+            tiers=tier_specs(tiers),
+            lineage=lineage_table(members),
+            rule_book=rule_book(store.frame("rules")),
+            scale=read_scale(store),
+            left_out=left_out,
+            cutter=key,
+            pins=pins,
+        )
+    if as_json:
+        print(json.dumps(cut, ensure_ascii=False))
+        return
+    if not cut["is_new"]:
+        print(f"nothing to do: {cut['snapshot_id']} holds exactly these rows already")
+        return
+    print(f"{cut['snapshot_id']}: {cut['n_rows']} rows in {cut['directory']}")
+    for one in cut["tiers"]:
+        splits = ", ".join(f"{n} {split}" for split, n in one["n_rows"].items())
+        print(f"  tier {one['tier']} {one['name']}: {splits}")
+    print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
+    print(f"next, by another account: afrel --as ACCOUNT sign {cut['snapshot_id']}", file=sys.stderr)
+
+
+def why(
+    ctx: typer.Context,
+    asked_id: Annotated[str, typer.Argument(metavar="ID", help="A candidate, judgment, prediction or pair.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the chain: source, mutation, candidate, rules, screens, people, snapshot, run, prediction.
+
+    Example: afrel -w shop why c_3fa9…
+    """
+    from curation.lineage import why as chain
+
+    session: Session = ctx.obj
+    with session.store() as store:
+        links = chain(store, asked_id)
+    if as_json:
+        print(json.dumps([link.to_dict() for link in links], ensure_ascii=False))
+        return
+    for link in links:
+        print(f"{'>' if link.link_id == asked_id else ' '} {link.kind:<10} {link.link_id:<22} {link.text}")

@@ -1,0 +1,68 @@
+"""One short line of evidence words about a pair, for a model's prompt.
+
+Shares are told in five words and counts not at all, so that a line has few distinct tokens and is the same on every
+machine. Text of a query or a field's name is cut to letters and digits, so it cannot bring a tag or a line break into
+the prompt. Whether the line helps a model is for an ablation to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from curation.text import is_unspaced, join_bigrams
+
+MAX_WORDS, MAX_CHARACTERS, MAX_UNSPACED_CHARACTERS = 3, 12, 4
+_NOT_A_WORD = re.compile(r"[^\w.'’-]+|_")
+
+
+def evidence_line(row: Mapping[str, Any]) -> str:
+    """Return the evidence of one `pair_features` row, most telling last, next to where the grade is written.
+
+    E.g. `gram 6 · run 3 · title half · terms most · missing: leather, 2m · match: brand · conflict: colour`.
+    """
+    parts = [
+        f"gram {_tenth(row['gram_overlap'])}",
+        f"run {_tenth(row['longest_match_rate'])}",
+        f"phrase {_share_word(row['phrase_overlap'])}",
+        f"title {_share_word(row['title_overlap'])}",
+        f"terms {_share_word(row['term_overlap'])}",
+    ]
+    if missing := _clean(join_bigrams(row["missing_terms"])):
+        parts.append(f"missing: {missing}")
+    if row["n_number_matches"] and not row["n_number_conflicts"]:
+        parts.append("numbers match")
+    if matched := _clean(row["matched_fields"]):
+        parts.append(f"match: {matched}")
+    if conflicting := _clean(row["conflicting_fields"]):
+        parts.append(f"conflict: {conflicting}")
+    if row["n_number_conflicts"]:
+        parts.append("numbers conflict")
+    if row["has_negation"]:
+        parts.append("ruled out but present" if row["n_negated_present"] else "negation")
+    return " · ".join(parts)
+
+
+def _share_word(share: float) -> str:
+    """Bucket a share: none, few (under a third), half (under two thirds), most, all."""
+    if share <= 0.0:
+        return "no"
+    if share >= 1.0:
+        return "all"
+    return "few" if share < 1 / 3 else "half" if share < 2 / 3 else "most"
+
+
+def _tenth(share: float) -> int:
+    """Bucket a share into one digit, 9 standing for all of it; the small step up keeps 0.3 at 3 on every machine."""
+    return min(9, int(share * 10 + 1e-9))
+
+
+def _clean(words: Sequence[str]) -> str:
+    """Join the first few words, each cut short and rid of everything but letters, digits and a few joining marks."""
+    cleaned = [_cut(_NOT_A_WORD.sub(" ", word).strip()) for word in words]
+    return ", ".join([word for word in cleaned if word][:MAX_WORDS])
+
+
+def _cut(word: str) -> str:
+    return word[: MAX_UNSPACED_CHARACTERS if is_unspaced(word) else MAX_CHARACTERS].strip()

@@ -1,0 +1,167 @@
+"""Read a source file into one frame of text columns, with line numbers; a line that cannot be read is set aside.
+
+Formats by extension: .jsonl/.ndjson, .csv/.tsv, .parquet, .qrels/.trec (`query_id iteration doc_id grade`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from storage.errors import UserError
+
+LINE = "line"
+QRELS_COLUMNS = ("query_id", "iteration", "doc_id", "grade")
+MAX_FIELD_CHARACTERS = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record set aside: where it stood (1-based line or row), why, the value at fault, the record as text."""
+
+    line: int
+    reason: str
+    value: str | None
+    record: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """Rows of a file: text columns plus `line`; and what could not be read."""
+
+    frame: pl.DataFrame
+    rejects: tuple[Reject, ...]
+
+
+def read_file(path: Path) -> SourceRows:
+    """Read a file by its extension; UserError when it is missing, empty or of no known kind."""
+    readers = {
+        ".jsonl": _read_jsonl,
+        ".ndjson": _read_jsonl,
+        ".csv": _read_csv,
+        ".tsv": _read_csv,
+        ".parquet": _read_parquet,
+        ".qrels": _read_qrels,
+        ".trec": _read_qrels,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(
+            f"{path} has no known extension; afrel reads {', '.join(sorted(readers))}. Convert or rename it"
+        )
+    if not path.is_file():
+        raise UserError(f"there is no file {path}. Check the path: afrel ingest FILE --map …")
+    rows = reader(path)
+    if rows.frame.is_empty() and not rows.rejects:
+        raise UserError(f"{path} holds no rows. Check that it is the file you meant")
+    return rows
+
+
+def _read_jsonl(path: Path) -> SourceRows:
+    records: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    for number, text in _lines(path, rejects):
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError as error:
+            rejects.append(Reject(number, "not_json", error.msg, text))
+            continue
+        if not isinstance(record, dict):
+            rejects.append(Reject(number, "not_an_object", type(record).__name__, text))
+            continue
+        if not _is_clean(json.dumps(record, ensure_ascii=False)):
+            rejects.append(Reject(number, "bad_encoding", "lone surrogate", text))
+            continue
+        records.append({LINE: number, **{str(name): _as_text(value) for name, value in record.items()}})
+    return SourceRows(_frame(records), tuple(rejects))
+
+
+def _read_csv(path: Path) -> SourceRows:
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    header = next(reader, None)
+    if not header:
+        raise UserError(f"{path} has no header line. Its first line must name the columns")
+    records: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    line = reader.line_num + 1
+    for cells in reader:
+        record = " | ".join(cells)
+        if not _is_clean(record):
+            rejects.append(Reject(line, "bad_encoding", None, _shown(record)))
+        elif len(cells) != len(header):
+            if cells:
+                rejects.append(Reject(line, "wrong_number_of_cells", f"{len(cells)}, not {len(header)}", record))
+        else:
+            records.append({LINE: line, **dict(zip(header, cells, strict=True))})
+        line = reader.line_num + 1
+    return SourceRows(_frame(records, header), tuple(rejects))
+
+
+def _read_qrels(path: Path) -> SourceRows:
+    records: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    for number, text in _lines(path, rejects):
+        cells = text.split()
+        if len(cells) == len(QRELS_COLUMNS):
+            records.append({LINE: number, **dict(zip(QRELS_COLUMNS, cells, strict=True))})
+        else:
+            rejects.append(Reject(number, "wrong_number_of_cells", f"{len(cells)}, not {len(QRELS_COLUMNS)}", text))
+    return SourceRows(_frame(records, QRELS_COLUMNS), tuple(rejects))
+
+
+def _read_parquet(path: Path) -> SourceRows:
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
+    text = [
+        (pl.col(name) if dtype == pl.String else pl.col(name).cast(pl.String, strict=False)).alias(name)
+        for name, dtype in frame.schema.items()
+        if not dtype.is_nested()
+    ]
+    return SourceRows(frame.select(text).with_row_index(LINE, offset=1), ())
+
+
+def _lines(path: Path, rejects: list[Reject]) -> Iterator[tuple[int, str]]:
+    """Yield (number, text) of every line that is not blank; a line that is not UTF-8 is set aside."""
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+            except UnicodeDecodeError as error:
+                rejects.append(Reject(number, "bad_encoding", error.reason, raw.decode("utf-8", "replace").strip()))
+                continue
+            if text.strip():
+                yield number, text
+
+
+def _frame(records: list[dict[str, Any]], columns: tuple[str, ...] | list[str] = ()) -> pl.DataFrame:
+    names = list(dict.fromkeys([*columns, *(name for record in records for name in record if name != LINE)]))
+    data = {LINE: [record[LINE] for record in records]}
+    data |= {name: [record.get(name) for record in records] for name in names}
+    return pl.DataFrame(data, schema={LINE: pl.UInt32, **dict.fromkeys(names, pl.String)})
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_clean(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,26 @@
+"""Intervals for shares, so that no rate is shown without saying how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided 95% interval."""
+
+    low: float
+    high: float
+
+
+def wilson(n_hits: int, n: int) -> Interval | None:
+    """Return Wilson's score interval of a share (Wilson 1927), None over nothing; it never leaves [0, 1]."""
+    if n == 0:
+        return None
+    rate, z2 = n_hits / n, Z_95**2
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 * sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))

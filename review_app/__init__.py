@@ -1,0 +1,1 @@
+"""Humans decide: responses, adjudication."""

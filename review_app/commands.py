@@ -1,0 +1,241 @@
+"""`afrel respond` and `afrel adjudicate`: the human decisions, by the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from review_app.decisions import (
+    Answered,
+    Decision,
+    Response,
+    ResponseAct,
+    adjudicated_row,
+    check_response,
+    read_answered,
+    read_candidate,
+    settle_by_consensus,
+    submit,
+)
+from review_app.replay import Recording, asked_for, read_recording
+from storage.accounts import Act
+from storage.errors import UserError
+from storage.grades import Scale
+from storage.ids import action_id, new_session
+from storage.runs import start_run
+from storage.session import Session, read_scale
+from storage.store import Store
+
+
+def respond(
+    ctx: typer.Context,
+    candidate_id: Annotated[str | None, typer.Argument(metavar="[CANDIDATE]", help="Omit it to see the next.")] = None,
+    grade: Annotated[int | None, typer.Option(help="Your grade.")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Take the suggested grade and rationale.")] = False,
+    rationale: Annotated[str | None, typer.Option(help="Your reasons, if you change the suggestion's.")] = None,
+    discard: Annotated[str | None, typer.Option(metavar="REASON", help="The pair is not worth a grade.")] = None,
+    cannot_tell: Annotated[bool, typer.Option("--cannot-tell", help="You cannot tell the grade.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Withdraw your answer on this candidate.")] = False,
+    replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Replay recorded answers (admin).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Answer a candidate, or see the next one that waits for you.
+
+    Example: afrel --as ana respond c_3fa9… --grade 2
+    """
+    session: Session = ctx.obj
+    if replay is not None:
+        _replay_responses(session, replay, as_json=as_json)
+        return
+    account = session.require(Act.REVIEW).account
+    with session.store(sees_test=True) as store:
+        scale = read_scale(store)
+        if candidate_id is None:
+            _show_next(store, account, as_json=as_json)
+            return
+        row = read_candidate(store, candidate_id)
+        target_id = _standing_id(store, row["pair_id"], account) if undo else None
+        chosen = [undo, discard is not None, cannot_tell, accept or grade is not None]
+        if sum(chosen) != 1 or (accept and grade is not None):
+            raise UserError("say one thing: --grade N, --accept, --discard REASON, --cannot-tell or --undo")
+        act = [ResponseAct.WITHDRAWN, ResponseAct.DISCARDED, ResponseAct.CANNOT_TELL, ResponseAct.SUBMITTED][
+            chosen.index(True)
+        ]
+        response = Response(
+            candidate_id=candidate_id,
+            pair_id=row["pair_id"],
+            account=account,
+            act=act,
+            session=new_session(),
+            sequence=1,
+            grade=row["grade"] if accept else grade,
+            steps=row["steps"] if accept else _steps(rationale),
+            reason=discard,
+            target_id=target_id,
+        )
+        check_response(response, scale)
+        submit(store, [response], proposals={candidate_id: (row["grade"], row["steps"])})
+        after = read_candidate(store, candidate_id)
+    said = f"{act.value}" + (f" {scale.name(response.grade)}" if response.grade is not None else "")
+    print(f"{candidate_id}: {said}; now {after['status']} ({after['n_answers']} of {after['n_required']} answers)")
+
+
+def _steps(rationale: str | None) -> str | None:
+    from curation.ingest import rationale_to_steps
+
+    return rationale_to_steps(rationale)
+
+
+def _standing_id(store: Store, pair_id: str, account: str) -> str:
+    found = store.read("last_response", pair_id=pair_id, account=account).column("response_id").to_pylist()
+    if not found:
+        raise UserError(f"{account} has no answer on this pair to withdraw")
+    return str(found[0])
+
+
+def _show_next(store: Store, account: str, *, as_json: bool) -> None:
+    claimed = store.claim(account, 1).column("candidate_id").to_pylist()
+    if not claimed:
+        print(f"nothing to do: no candidate waits for {account}")
+        return
+    row = read_candidate(store, claimed[0])
+    if as_json:
+        print(json.dumps(row, ensure_ascii=False, default=str))
+        return
+    print(f"candidate  {row['candidate_id']}" + (f"   ({row['cause']})" if row["cause"] else ""))
+    print(f"query      {row['query']}\ndoc        {row['title']}")
+    for name, value in json.loads(row["fields"]).items():
+        print(f"           {name}: {value}")
+    if row["body"]:
+        print(f"           {row['body'][:400]}")
+    print(f"suggestion {row['grade']} (confidence {row['confidence'] or 0:.2f}, by {row['proposer']})")
+    for label, text in json.loads(row["steps"]):
+        print(f"           {label}: {text}")
+    print(f"answer: afrel --as {account} respond {row['candidate_id']} --grade N", file=sys.stderr)
+
+
+def _replay_responses(session: Session, path: Path, *, as_json: bool) -> None:
+    admin = session.require(Act.REPLAY).account
+    pins = session.pins()
+    with session.store(sees_test=True) as store:
+        recording = read_recording(path, read_scale(store), needs_reviewer=True)
+        unknown = sorted({str(r.account) for r in recording.records} - set(pins))
+        if unknown:
+            raise UserError(
+                f"{path} names reviewers without an account: {', '.join(unknown)}. "
+                f"Add them: afrel --as {admin} account add {unknown[0]} --role reviewer"
+            )
+        used = _lines_replayed(store, recording)
+        n_before = len(used)
+        if not _next_round(store, recording, used):
+            print(f"nothing to do: no candidate asks for an answer {path} has ({n_before} replayed before)")
+            return
+        used = _lines_replayed(store, recording)
+        with start_run(store, verb="respond", config={"replay": str(path)}, account=admin) as run:
+            acts: Counter[str] = Counter()
+            while responses := _next_round(store, recording, used):
+                proposals = {row["candidate_id"]: (row["grade"], row["steps"]) for row in _open_rows(store)}
+                submit(store, responses, proposals=proposals, run_id=run.run_id)
+                acts.update(response.act.value for response in responses)
+            run.counts.update(acts, not_asked_for=len(recording.records) - len(used))
+            counts = dict(run.counts)
+    if as_json:
+        print(json.dumps(counts))
+        return
+    said = ", ".join(f"{n} {act}" for act, n in acts.most_common())
+    print(f"replayed from {path} (recorded, not given now): {said}; {counts['not_asked_for']} were not asked for")
+
+
+def _open_rows(store: Store) -> list[dict[str, Any]]:
+    return list(store.read("open_by_external_id").to_pylist())
+
+
+def _next_round(store: Store, recording: Recording, used: set[int]) -> list[Response]:
+    return asked_for(recording, _open_rows(store), used_lines=used)
+
+
+def _lines_replayed(store: Store, recording: Recording) -> set[int]:
+    held = set(store.read("responses_of_session", session=recording.session).column("response_id").to_pylist())
+    return {r.line for r in recording.records if action_id(str(r.account), recording.session, r.line) in held}
+
+
+def adjudicate(
+    ctx: typer.Context,
+    candidate_id: Annotated[str | None, typer.Argument(metavar="[CANDIDATE]", help="The pair to settle.")] = None,
+    grade: Annotated[int | None, typer.Option(help="The grade it gets.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Replay recorded decisions (admin).")] = None,
+    by: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="With --replay: whose decisions they were.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Settle what people agree on; show or settle what they dispute.
+
+    Example: afrel --as dora adjudicate; then afrel --as dora adjudicate c_3fa9… --grade 1 --reason "wrong size"
+    """
+    session: Session = ctx.obj
+    account = session.require(Act.REPLAY if replay is not None else Act.ADJUDICATE).account
+    if replay is not None and by not in session.pins():
+        raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
+    with session.store(sees_test=True) as store:
+        scale = read_scale(store)
+        answered = read_answered(store)
+        decisions: list[Decision] = []
+        if candidate_id is not None:
+            decisions.append(_decision(answered, candidate_id, grade, scale, account, reason))
+        agreed = settle_by_consensus(answered, run_id="")
+        settled = {row["pair_id"] for row in agreed}
+        if replay is not None:
+            disputed = [pair for pair in answered if pair.pair_id not in settled]
+            decisions += _recorded_decisions(disputed, read_recording(replay, scale, needs_reviewer=False), str(by))
+        decided = {decision.pair.pair_id for decision in decisions}
+        agreed = [row for row in agreed if row["pair_id"] not in decided]
+        if agreed or decisions:
+            config = {"replay": str(replay) if replay else None, "candidate_id": candidate_id}
+            with start_run(store, verb="adjudicate", config=config, account=account) as run:
+                rows = [{**row, "run_id": run.run_id} for row in agreed]
+                rows += [adjudicated_row(decision, run_id=run.run_id) for decision in decisions]
+                store.append({"judgments": rows})
+                run.counts.update(consensus=len(agreed), adjudicated=len(decisions))
+    left = [pair for pair in answered if pair.pair_id not in settled | decided]
+    if as_json:
+        counts = {"consensus": len(agreed), "adjudicated": len(decisions), "disputed": len(left)}
+        print(json.dumps({**counts, "disputes": [pair.candidate_id for pair in left]}))
+        return
+    if not agreed and not decisions:
+        print(f"nothing to do: nothing new to settle; {len(left)} disputed")
+    else:
+        how = f" (recorded decisions of {by})" if replay is not None else ""
+        print(f"{len(agreed)} settled by consensus, {len(decisions)} adjudicated{how}, {len(left)} still disputed")
+    for pair in left[:5]:
+        said = ", ".join(f"{a.account} {a.act if a.grade is None else a.grade}" for a in pair.answers)
+        print(f"  {pair.candidate_id}: {said}")
+    if left:
+        print(f"decide: afrel --as {account} adjudicate {left[0].candidate_id} --grade N --reason …", file=sys.stderr)
+
+
+def _decision(
+    answered: list[Answered], candidate_id: str, grade: int | None, scale: Scale, account: str, reason: str | None
+) -> Decision:
+    if grade not in scale or grade is None:
+        raise UserError(f"grade {grade} is off the scale {list(scale.values)}. Give one of them: --grade N")
+    for pair in answered:
+        if pair.candidate_id == candidate_id:
+            act_id = action_id(account, f"{new_session()}:adjudicate", 1)
+            return Decision(pair, grade, account, reason, False, act_id)
+    raise UserError(f"{candidate_id} is not waiting for a decision. List those that do: afrel adjudicate")
+
+
+def _recorded_decisions(disputed: list[Answered], recording: Recording, by: str) -> list[Decision]:
+    recorded = {(r.query_ref, r.doc_ref): r for r in recording.records if r.grade is not None}
+    decisions = []
+    for pair in disputed:
+        record = recorded.get((str(pair.query_ref), str(pair.doc_ref)))
+        if record is not None and record.grade is not None:
+            act_id = action_id(by, f"{recording.session}:adjudicate", record.line)
+            decisions.append(Decision(pair, record.grade, by, record.reason, True, act_id))
+    return decisions

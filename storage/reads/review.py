@@ -1,0 +1,66 @@
+"""Named reads of the human review path. They show test pairs' answers: only review, snapshot and evaluate may ask."""
+
+from storage.reads.read import Read
+
+READS = {
+    "candidate": Read(
+        """
+        select c.candidate_id, c.pair_id, p.split, q.text as query, d.title, d.body, d.fields, c.grade, c.steps,
+               c.confidence, c.proposer, s.status, s.n_answers, s.n_required, s.cause
+        from candidates c
+        join pairs p using (pair_id) join queries q using (query_id) join docs d using (doc_id)
+        join candidate_status s using (candidate_id)
+        where c.candidate_id = $candidate_id
+        """,
+        shows_test=True,
+    ),
+    # Candidates that wait for an answer, by the names their source gave query and doc.
+    "open_by_external_id": Read(
+        """
+        select k.candidate_id, k.pair_id, k.n_open, c.grade, c.steps,
+               xq.external_id as query_ref, xd.external_id as doc_ref
+        from queue k
+        join candidates c using (candidate_id)
+        join pairs p on p.pair_id = k.pair_id
+        join external_ids xq on xq.content_id = p.query_id and xq.kind = 'query'
+        join external_ids xd on xd.content_id = p.doc_id and xd.kind = 'doc'
+        order by k.candidate_id
+        """,
+        shows_test=True,
+    ),
+    # What people said of pairs that have all their answers and no judgment yet.
+    "answers_to_settle": Read(
+        """
+        select s.candidate_id, s.pair_id, s.status, s.n_required, c.grade as proposed_grade, c.steps as proposed_steps,
+               r.response_id, r.account, r.act, r.grade, r.steps,
+               xq.external_id as query_ref, xd.external_id as doc_ref
+        from candidate_status s
+        join candidates c using (candidate_id)
+        join pairs p on p.pair_id = s.pair_id
+        join standing_responses r on r.pair_id = s.pair_id
+        left join external_ids xq on xq.content_id = p.query_id and xq.kind = 'query'
+        left join external_ids xd on xd.content_id = p.doc_id and xd.kind = 'doc'
+        where s.status in ('answered', 'disputed', 'discarded')
+        order by s.candidate_id, r.response_id
+        """,
+        shows_test=True,
+    ),
+    "responses_of_session": Read("select response_id from responses where session = $session", shows_test=True),
+    "last_response": Read(
+        """
+        select response_id from standing_responses
+        where pair_id = $pair_id and account = $account
+        """,
+        shows_test=True,
+    ),
+    # Every standing answer beside the settled grade, for agreement.
+    "answers_with_judgments": Read(
+        """
+        select r.pair_id, r.account, r.grade, j.grade as settled_grade, j.origin
+        from standing_responses r left join current_judgments j using (pair_id)
+        where r.act = 'submitted' and r.grade is not null
+        order by r.pair_id, r.account
+        """,
+        shows_test=True,
+    ),
+}
