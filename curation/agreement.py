@@ -166,12 +166,10 @@ def _alpha(coincidences: Floats, metric: Metric) -> float | None:
 def _difference(totals: Floats, metric: Metric) -> Floats:
     """Return the squared differences of the grades, (k, k); ordinal: the grades given between them, half the ends."""
     positions: Floats = np.arange(len(totals), dtype=np.float64)
-    if metric is Metric.NOMINAL:
-        return (positions[:, None] != positions[None, :]).astype(np.float64)
     if metric is Metric.ORDINAL:
         positions = np.cumsum(totals) - totals / 2
-    squared: Floats = np.square(positions[:, None] - positions[None, :])
-    return squared
+    gaps: Floats = np.abs(positions[:, None] - positions[None, :])
+    return np.sign(gaps) if metric is Metric.NOMINAL else np.square(gaps)
 
 
 def _interval(resampled: Sequence[float | None]) -> Interval | None:

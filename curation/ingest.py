@@ -84,7 +84,7 @@ def parse_grade_map(text: str, scale: Scale) -> dict[str, int]:
         grade = scale.find(target) if separator else None
         if grade is None or value in mapped:
             raise UserError(
-                f"--grades {part!r} repeats a value or is not VALUE=GRADE with a grade of the scale {list(scale.values)}"
+                f"--grades {part!r} repeats a value or is not VALUE=GRADE with a grade of {list(scale.values)}"
             )
         mapped[value] = grade
     return mapped

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from storage import durable
 from storage.accounts import check_account
 from storage.errors import UserError
 from storage.ids import canonical_json
@@ -68,13 +69,15 @@ def create_key(home: Path, account: str, password: str, *, cost: Cost = Cost()) 
         raise _held(account, path)
     private = Ed25519PrivateKey.generate()
     _prepare_folder(path.parent)
-    written = _write_beside(path, _seal(private, account=account, password=password, cost=cost))
+    sealed = _seal(private, account=account, password=password, cost=cost)
+    written = durable.write_beside(path, sealed, folder=path.parent, mode=0o600)
     try:
         os.link(written, path)
     except FileExistsError:
         raise _held(account, path) from None
     finally:
         written.unlink()
+    durable.sync(path.parent)
     return _public_hex(private)
 
 
@@ -110,7 +113,8 @@ def change_password(
     key = unlock(home, account, password, cost=cost)
     _check_new_password(new_password)
     path = _key_path(home, account)
-    os.replace(_write_beside(path, _seal(key.private, account=account, password=new_password, cost=cost)), path)
+    sealed = _seal(key.private, account=account, password=new_password, cost=cost)
+    durable.replace(path, sealed, folder=path.parent, mode=0o600)
 
 
 def sign(key: SigningKey, payload: Mapping[str, Any]) -> str:
@@ -228,13 +232,3 @@ def _prepare_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for part in (folder, folder.parent):
         part.chmod(0o700)
-
-
-def _write_beside(path: Path, text: str) -> Path:
-    """Write a new 0600 file beside the path, on disk when this returns, and return it."""
-    written = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return written
