@@ -168,7 +168,15 @@ def write(path: Path, content: bytes) -> Path:
 
 
 def test_jsonl_lines_that_cannot_be_read_are_set_aside(tmp_path: Path) -> None:
-    lines = [b'{"q": "a", "n": 1}', b"{broken", b'["list"]', b'{"q": "\xff\xfe"}', b'{"q": "\\ud800"}', b"", b'{"q": null}']
+    lines = [
+        b'{"q": "a", "n": 1}',
+        b"{broken",
+        b'["list"]',
+        b'{"q": "\xff\xfe"}',
+        b'{"q": "\\ud800"}',
+        b"",
+        b'{"q": null}',
+    ]
     rows = read_file(write(tmp_path / "a.jsonl", b"\n".join(lines)))
     assert rows.frame.to_dicts() == [{"line": 1, "q": "a", "n": "1"}, {"line": 7, "q": None, "n": None}]
     assert [(r.line, r.reason) for r in rows.rejects] == [
