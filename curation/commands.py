@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from curation.tier_rows import TierRows
     from curation.tiers import Tier
+    from storage.rows import ScreeningRow
     from storage.store import Store
 
 
@@ -79,26 +80,29 @@ def _explain(store: Store, candidate_id: str, *, as_json: bool) -> None:
             print(f"{row['screen']}: {'passed' if row['is_passed'] else 'failed'}: {row['reason']}{matched}")
 
 
-def _screening_rows(candidates: pl.DataFrame, failures: pl.DataFrame, run_id: str) -> list[dict[str, Any]]:
+def _screening_rows(candidates: pl.DataFrame, failures: pl.DataFrame, run_id: str) -> list[ScreeningRow]:
     from storage.clock import now
     from storage.ids import content_id
+    from storage.rows import ScreeningRow
+
+    at = now()
+
+    def row(candidate_id: str, screen: str, *, is_passed: bool, **more: Any) -> ScreeningRow:
+        screening_id = content_id("s", candidate_id, screen)
+        return ScreeningRow(
+            screening_id=screening_id,
+            candidate_id=candidate_id,
+            screen=screen,
+            is_passed=is_passed,
+            run_id=run_id,
+            created_at=at,
+            **more,
+        )
 
     failed = set(failures["candidate_id"].to_list())
-    rows = [{**row, "is_passed": False} for row in failures.to_dicts()]
-    rows += [
-        {"candidate_id": candidate_id, "screen": "all", "is_passed": True, "reason": "no screen objects"}
-        for candidate_id in candidates["candidate_id"].to_list()
-        if candidate_id not in failed
-    ]
-    at = now()
-    return [
-        {
-            "screening_id": content_id("s", row["candidate_id"], row["screen"]),
-            **row,
-            "run_id": run_id,
-            "created_at": at,
-        }
-        for row in rows
+    passed = [one for one in candidates["candidate_id"].to_list() if one not in failed]
+    return [row(**failure, is_passed=False) for failure in failures.to_dicts()] + [
+        row(one, "all", is_passed=True, reason="no screen objects") for one in passed
     ]
 
 

@@ -148,7 +148,10 @@ def render_prompt(
     Ends with a line break, so that the completion's first token stands at the start of a line.
     """
     doc = [f"title: {one_line(escape_block(title))}"]
-    doc += [f"{one_line(escape_block(name))}: {one_line(escape_block(value))}" for name, value in sorted((fields or {}).items())]
+    doc += [
+        f"{one_line(escape_block(name))}: {one_line(escape_block(value))}"
+        for name, value in sorted((fields or {}).items())
+    ]
     if body:
         doc.append(f"body: {one_line(escape_block(body[:max_body_characters]))}")
     blocks = [("query", one_line(escape_block(query))), ("document", "\n".join(doc))]

@@ -45,6 +45,7 @@ def init(
     from curation.review_policy import DEFAULT_CAUSES, cause_rows
     from storage.clock import now
     from storage.ids import content_id
+    from storage.rows import GradeRow, InstructionRow
     from storage.runs import start_run
     from storage.store import Store
     from storage.workspace import CONFIG_NAME, Workspace
@@ -65,18 +66,18 @@ def init(
         store.append(
             {
                 "grades": [
-                    {"grade_id": content_id("g", grade, name), "grade": grade, "name": name, "created_at": at}
+                    GradeRow(grade_id=content_id("g", grade, name), grade=grade, name=name, created_at=at)
                     for grade, name in zip(grades.values, grades.names, strict=True)
                 ],
                 "instructions": [
-                    {
-                        "instruction_id": content_id("i", text),
-                        "text": text,
-                        "operator": "guideline" if guideline else "default",
-                        "generation": 0,
-                        "run_id": run.run_id,
-                        "created_at": at,
-                    }
+                    InstructionRow(
+                        instruction_id=content_id("i", text),
+                        text=text,
+                        operator="guideline" if guideline else "default",
+                        generation=0,
+                        run_id=run.run_id,
+                        created_at=at,
+                    )
                 ],
                 "review_causes": cause_rows(DEFAULT_CAUSES, at),
             }

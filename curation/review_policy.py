@@ -14,6 +14,7 @@ from typing import Any
 from curation.config_tables import raise_mistakes, repeated, table_mistakes
 from storage.ids import content_id
 from storage.maintained import REVIEW_FACT_COLUMNS
+from storage.rows import ReviewCauseRow
 
 OVERLAP = 1
 
@@ -58,16 +59,15 @@ def checked_causes(tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Cause, ...
     return tuple(Cause(**table) for table in tables) or DEFAULT_CAUSES
 
 
-def cause_rows(causes: Sequence[Cause], at: datetime, *, dropped: Sequence[str] = ()) -> list[dict[str, Any]]:
+def cause_rows(causes: Sequence[Cause], at: datetime, *, dropped: Sequence[str] = ()) -> list[ReviewCauseRow]:
     """Return causes as rows of the store; a dropped one is overruled by a cause that never holds."""
-    rows = [*causes, *(Cause(name, "1 = 0", OVERLAP) for name in dropped)]
     return [
-        {
-            "review_cause_id": content_id("rc", cause.cause, cause.predicate, cause.n_required, at.isoformat()),
-            "cause": cause.cause,
-            "predicate": cause.predicate,
-            "n_required": cause.n_required,
-            "created_at": at,
-        }
-        for cause in rows
+        ReviewCauseRow(
+            review_cause_id=content_id("rc", cause.cause, cause.predicate, cause.n_required, at.isoformat()),
+            cause=cause.cause,
+            predicate=cause.predicate,
+            n_required=cause.n_required,
+            created_at=at,
+        )
+        for cause in [*causes, *(Cause(name, "1 = 0", OVERLAP) for name in dropped)]
     ]

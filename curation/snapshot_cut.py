@@ -14,6 +14,7 @@ from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id
 from storage.keys import SigningKey
+from storage.rows import SnapshotRow, SnapshotTierRow
 from storage.runs import code_version, start_run
 from storage.snapshot_rows import CONTENT_SCHEMA
 from storage.snapshots import Manifest, TierSpec, write_snapshot
@@ -105,26 +106,26 @@ def _register_rows(
     )
     return {
         "snapshots": [
-            {
-                "snapshot_id": snapshot_id,
-                "manifest_digest": manifest.digest,
-                "account": account,
-                "n_rows": manifest.n_rows,
-                "run_id": run_id,
-                "created_at": at,
-            }
+            SnapshotRow(
+                snapshot_id=snapshot_id,
+                manifest_digest=manifest.digest,
+                account=account,
+                n_rows=manifest.n_rows,
+                run_id=run_id,
+                created_at=at,
+            )
         ],
         "tiers": [
-            {
-                "snapshot_tier_id": content_id("st", snapshot_id, entry.tier),
-                "snapshot_id": snapshot_id,
-                "tier": entry.tier,
-                "name": entry.name,
-                "predicate": entry.predicate,
-                "digest": entry.digest,
-                "n_rows": sum(entry.n_rows.values()),
-                "created_at": at,
-            }
+            SnapshotTierRow(
+                snapshot_tier_id=content_id("st", snapshot_id, entry.tier),
+                snapshot_id=snapshot_id,
+                tier=entry.tier,
+                name=entry.name,
+                predicate=entry.predicate,
+                digest=entry.digest,
+                n_rows=sum(entry.n_rows.values()),
+                created_at=at,
+            )
             for entry in manifest.tiers
         ],
         "tier_members": rows,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from review_app.agreement_report import show_agreement
 from review_app.decisions import (
     Answered,
     Decision,
@@ -171,6 +173,9 @@ def adjudicate(
     reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
     replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Replay recorded decisions (admin).")] = None,
     by: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="With --replay: whose decisions they were.")] = None,
+    agreement: Annotated[
+        bool, typer.Option("--agreement", help="Show who agrees with whom, per reviewer and rule; settle nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Settle what people agree on; show or settle what they dispute.
@@ -179,6 +184,10 @@ def adjudicate(
     """
     session: Session = ctx.obj
     account = session.require(Act.REPLAY if replay is not None else Act.ADJUDICATE).account
+    if agreement:
+        with session.store(sees_test=True) as store:
+            show_agreement(store, as_json=as_json)
+        return
     if replay is not None and by not in session.pins():
         raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
     with session.store(sees_test=True) as store:
@@ -188,16 +197,16 @@ def adjudicate(
         if candidate_id is not None:
             decisions.append(_decision(answered, candidate_id, grade, scale, account, reason))
         agreed = settle_by_consensus(answered, run_id="")
-        settled = {row["pair_id"] for row in agreed}
+        settled = {row.pair_id for row in agreed}
         if replay is not None:
             disputed = [pair for pair in answered if pair.pair_id not in settled]
             decisions += _recorded_decisions(disputed, read_recording(replay, scale, needs_reviewer=False), str(by))
         decided = {decision.pair.pair_id for decision in decisions}
-        agreed = [row for row in agreed if row["pair_id"] not in decided]
+        agreed = [row for row in agreed if row.pair_id not in decided]
         if agreed or decisions:
             config = {"replay": str(replay) if replay else None, "candidate_id": candidate_id}
             with start_run(store, verb="adjudicate", config=config, account=account) as run:
-                rows = [{**row, "run_id": run.run_id} for row in agreed]
+                rows = [replace(row, run_id=run.run_id) for row in agreed]
                 rows += [adjudicated_row(decision, run_id=run.run_id) for decision in decisions]
                 store.append({"judgments": rows})
                 run.counts.update(consensus=len(agreed), adjudicated=len(decisions))

@@ -19,6 +19,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import action_id, content_id
+from storage.rows import JudgmentRow, PreferenceRow, ResponseRow
 from storage.store import Store
 
 
@@ -84,30 +85,30 @@ def submit(
     at = now()
     edits = [preference_row(r, *proposals[r.candidate_id]) for r in responses]
     rows = [
-        {
-            "response_id": r.response_id,
-            "candidate_id": r.candidate_id,
-            "pair_id": r.pair_id,
-            "account": r.account,
-            "act": r.act.value,
-            "grade": r.grade,
-            "steps": r.steps,
-            "reason": r.reason,
-            "target_id": r.target_id,
-            "seconds": r.seconds,
-            "is_replayed": r.is_replayed,
-            "session": r.session,
-            "sequence": r.sequence,
-            "run_id": run_id,
-            "created_at": at,
-        }
+        ResponseRow(
+            response_id=r.response_id,
+            candidate_id=r.candidate_id,
+            pair_id=r.pair_id,
+            account=r.account,
+            act=r.act.value,
+            grade=r.grade,
+            steps=r.steps,
+            reason=r.reason,
+            target_id=r.target_id,
+            seconds=r.seconds,
+            is_replayed=r.is_replayed,
+            session=r.session,
+            sequence=r.sequence,
+            run_id=run_id,
+            created_at=at,
+        )
         for r in responses
     ]
     preferences = [edit for edit in edits if edit is not None]
     return store.append({"responses": rows, "preferences": preferences}).get("responses", 0)
 
 
-def preference_row(response: Response, proposed_grade: int, proposed_steps: str) -> dict[str, Any] | None:
+def preference_row(response: Response, proposed_grade: int, proposed_steps: str) -> PreferenceRow | None:
     """Return the expert's edit chosen over the original, None when the answer accepts the suggestion as it is."""
     if response.act is not ResponseAct.SUBMITTED:
         return None
@@ -116,14 +117,14 @@ def preference_row(response: Response, proposed_grade: int, proposed_steps: str)
         return None
     chosen = {"grade": response.grade, "steps": json.loads(response.steps) if response.steps else None}
     rejected = {"grade": proposed_grade, "steps": json.loads(proposed_steps)}
-    return {
-        "preference_id": content_id("pf", response.response_id),
-        "pair_id": response.pair_id,
-        "chosen": json.dumps(chosen, ensure_ascii=False),
-        "rejected": json.dumps(rejected, ensure_ascii=False),
-        "response_id": response.response_id,
-        "created_at": now(),
-    }
+    return PreferenceRow(
+        preference_id=content_id("pf", response.response_id),
+        pair_id=response.pair_id,
+        chosen=json.dumps(chosen, ensure_ascii=False),
+        rejected=json.dumps(rejected, ensure_ascii=False),
+        response_id=response.response_id,
+        created_at=now(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def read_answered(store: Store) -> list[Answered]:
     return answered
 
 
-def settle_by_consensus(answered: Iterable[Answered], *, run_id: str) -> list[dict[str, Any]]:
+def settle_by_consensus(answered: Iterable[Answered], *, run_id: str) -> list[JudgmentRow]:
     """Return the judgments that people's answers already carry; pairs without consensus give none."""
     judgments = []
     for pair in answered:
@@ -179,18 +180,18 @@ def settle_by_consensus(answered: Iterable[Answered], *, run_id: str) -> list[di
         if agreed is None:
             continue
         judgments.append(
-            {
-                "judgment_id": content_id("j", "consensus", pair.pair_id, list(agreed.response_ids)),
-                "pair_id": pair.pair_id,
-                "grade": agreed.grade,
-                "origin": "consensus",
-                "candidate_id": pair.candidate_id,
-                "response_ids": list(agreed.response_ids),
-                "steps": pair.steps_for(agreed.grade),
-                "is_replayed": False,
-                "run_id": run_id,
-                "created_at": now(),
-            }
+            JudgmentRow(
+                judgment_id=content_id("j", "consensus", pair.pair_id, list(agreed.response_ids)),
+                pair_id=pair.pair_id,
+                grade=agreed.grade,
+                origin="consensus",
+                candidate_id=pair.candidate_id,
+                response_ids=agreed.response_ids,
+                steps=pair.steps_for(agreed.grade),
+                is_replayed=False,
+                run_id=run_id,
+                created_at=now(),
+            )
         )
     return judgments
 
@@ -207,19 +208,19 @@ class Decision:
     judgment_id: str
 
 
-def adjudicated_row(decision: Decision, *, run_id: str) -> dict[str, Any]:
+def adjudicated_row(decision: Decision, *, run_id: str) -> JudgmentRow:
     """Return the judgment a decision makes; the suggestion's rationale stays only with its own grade."""
-    return {
-        "judgment_id": decision.judgment_id,
-        "pair_id": decision.pair.pair_id,
-        "grade": decision.grade,
-        "origin": "adjudicated",
-        "candidate_id": decision.pair.candidate_id,
-        "account": decision.account,
-        "response_ids": sorted(answer.response_id for answer in decision.pair.answers),
-        "steps": decision.pair.steps_for(decision.grade),
-        "reason": decision.reason,
-        "is_replayed": decision.is_replayed,
-        "run_id": run_id,
-        "created_at": now(),
-    }
+    return JudgmentRow(
+        judgment_id=decision.judgment_id,
+        pair_id=decision.pair.pair_id,
+        grade=decision.grade,
+        origin="adjudicated",
+        candidate_id=decision.pair.candidate_id,
+        account=decision.account,
+        response_ids=sorted(answer.response_id for answer in decision.pair.answers),
+        steps=decision.pair.steps_for(decision.grade),
+        reason=decision.reason,
+        is_replayed=decision.is_replayed,
+        run_id=run_id,
+        created_at=now(),
+    )

@@ -14,6 +14,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.ids import action_id, new_session
 from storage.keys import change_password, create_key, has_key, read_password, unlock
+from storage.rows import AccountRow
 from storage.session import Session
 from storage.workspace import afrel_home
 
@@ -53,15 +54,15 @@ def add(
     public_key = held.public_key if held is not None else _own_key(name)
     pseudonym = held.pseudonym if held is not None else f"person_{secrets.token_hex(3)}"
     with session.store() as store:
-        row = {
-            "account_event_id": action_id(by, new_session(), 1),
-            "account": name,
-            "role": role.value,
-            "public_key": public_key,
-            "pseudonym": pseudonym,
-            "by_account": by,
-            "created_at": now(),
-        }
+        row = AccountRow(
+            account_event_id=action_id(by, new_session(), 1),
+            account=name,
+            role=role.value,
+            public_key=public_key,
+            pseudonym=pseudonym,
+            by_account=by,
+            created_at=now(),
+        )
         store.append({"accounts": [row]})
     print(f"{name} is {role}, known to others as {pseudonym}")
 

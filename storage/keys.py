@@ -39,7 +39,7 @@ PASSWORD_FILE = "AFREL_PASSWORD_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one guess at a password costs (Argon2id, RFC 9106). The default takes about 0.1 s and 64 MiB."""
+    """What one guess at a password costs (Argon2id, RFC 9106). The default takes 0.15 to 0.25 s and 64 MiB."""
 
     iterations: int = 2
     lanes: int = 1

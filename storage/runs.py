@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.clock import now
 from storage.ids import new_run_id
+from storage.rows import RunRow
 from storage.store import Store
 
 VERSION = "0.1.0"
@@ -50,22 +51,17 @@ def start_run(
 ) -> Iterator[Run]:
     """Register a run, and how it ends: finished, failed, or interrupted by the user."""
     run = Run(new_run_id())
-    store.append(
-        {
-            "runs": [
-                {
-                    "run_id": run.run_id,
-                    "verb": verb,
-                    "status": "running",
-                    "input_digest": input_digest,
-                    "config": json.dumps(dict(config), ensure_ascii=False, default=str, sort_keys=True),
-                    "code_version": code_version(),
-                    "account": account,
-                    "started_at": now(),
-                }
-            ]
-        }
+    started = RunRow(
+        run_id=run.run_id,
+        verb=verb,
+        status="running",
+        input_digest=input_digest,
+        config=json.dumps(dict(config), ensure_ascii=False, default=str, sort_keys=True),
+        code_version=code_version(),
+        account=account,
+        started_at=now(),
     )
+    store.append({"runs": [started]})
     status = "failed"
     try:
         yield run

@@ -27,6 +27,7 @@ def sign(
     from storage.accounts import Act
     from storage.clock import now
     from storage.ids import content_id
+    from storage.rows import SignatureRow
     from storage.snapshots import read_manifest, sign_tier
 
     session: Session = ctx.obj
@@ -42,14 +43,14 @@ def sign(
             signed.append(f"tier {one} {entry.name} ({sum(entry.n_rows.values())} rows)")
         stated = json.loads((directory / "signatures" / f"tier_{one}.{key.account}.json").read_text(encoding="utf-8"))
         rows.append(
-            {
-                "signature_id": content_id("sg", manifest.snapshot_id, one, key.account, stated["signature"]),
-                "snapshot_id": manifest.snapshot_id,
-                "tier": one,
-                "account": key.account,
-                "signature": stated["signature"],
-                "created_at": now(),
-            }
+            SignatureRow(
+                signature_id=content_id("sg", manifest.snapshot_id, one, key.account, stated["signature"]),
+                snapshot_id=manifest.snapshot_id,
+                tier=one,
+                account=key.account,
+                signature=stated["signature"],
+                created_at=now(),
+            )
         )
     with session.store() as store:
         store.append({"signatures": rows})
@@ -73,6 +74,7 @@ def revoke(
     from storage.accounts import Act
     from storage.clock import now
     from storage.ids import content_id
+    from storage.rows import RevocationRow
     from storage.snapshots import revoke as revoke_snapshot
 
     session: Session = ctx.obj
@@ -80,14 +82,14 @@ def revoke(
     directory = snapshot_directory(session, snapshot)
     is_new = revoke_snapshot(directory, key, tier=tier, reason=reason, pins=session.pins())
     with session.store() as store:
-        row = {
-            "revocation_id": content_id("rv", directory.name, tier),
-            "snapshot_id": directory.name,
-            "tier": tier,
-            "account": key.account,
-            "reason": reason,
-            "created_at": now(),
-        }
+        row = RevocationRow(
+            revocation_id=content_id("rv", directory.name, tier),
+            snapshot_id=directory.name,
+            tier=tier,
+            account=key.account,
+            reason=reason,
+            created_at=now(),
+        )
         store.append({"revocations": [row]})
         trained = store.read("why_trained_on", id=directory.name).column("run_id").to_pylist()
     what = directory.name if tier is None else f"{directory.name} tier {tier}"
@@ -119,19 +121,27 @@ def verify(
     else:
         pins, directory = session.pins(), snapshot_directory(session, snapshot)
     verification = verify_snapshot(directory, pins)
+    manifest = verification.manifest
     signed = {str(tier): list(accounts) for tier, accounts in verification.signed_tiers.items()}
-    revoked = [{"tier": r.tier, "reason": r.reason, "at": r.at} for r in verification.revoked]
+    revoked = verification.revoked
     if as_json:
         problems = [{"path": p.path, "what": p.what} for p in verification.problems]
-        print(json.dumps({"snapshot_id": directory.name, "problems": problems, "signed": signed, "revoked": revoked}))
+        taken_back = [{"tier": r.tier, "reason": r.reason, "at": r.at} for r in revoked]
+        print(
+            json.dumps({"snapshot_id": directory.name, "problems": problems, "signed": signed, "revoked": taken_back})
+        )
     else:
         for problem in [*verification.problems, *verification.not_counted]:
             print(f"  {problem}")
+        n_rows_of = {str(e.tier): sum(e.n_rows.values()) for e in manifest.tiers} if manifest else {}
         for tier, accounts in signed.items():
-            print(f"  tier {tier}: {'signed by ' + ', '.join(accounts) if accounts else 'not signed'}")
+            said = (
+                f"signed by {', '.join(accounts)}" if accounts else "not signed" if n_rows_of.get(tier) else "no rows"
+            )
+            print(f"  tier {tier}: {said}")
         for entry in revoked:
-            print(f"  revoked {entry['at'][:10]}: {entry['reason']}")
-        n_rows = verification.manifest.n_rows if verification.manifest is not None else 0
+            print(f"  revoked {entry.at[:10]}: {entry.reason}")
+        n_rows = manifest.n_rows if manifest is not None else 0
         verdict = "ALTERED" if verification.problems else "whole"
         print(f"{directory.name} is {verdict}: {n_rows} rows, {len(verification.problems)} problems")
     if verification.problems:

@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 from storage.errors import UserError
 from storage.ids import new_session
 from storage.owner import Owner
+from storage.rows import Row
 from storage.socket_path import short_path
 from storage.wire import WireError, receive, send
 from storage.workspace import Workspace
 
-Rows: TypeAlias = "Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame"
+Rows: TypeAlias = "Sequence[Row] | Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame"
 START_SECONDS = 20.0
 HANDOVER_BYTES = 16 << 20  # larger tables travel as a Parquet file in the hand-over folder
 
@@ -65,8 +66,8 @@ class Store:
     def append(self, tables: Mapping[str, Rows]) -> dict[str, int]:
         """Append rows to several tables in one transaction; return how many were new in each.
 
-        Rows are mappings, an Arrow table or a Polars frame; nullable columns may be left out. Nothing is written when
-        any row is refused.
+        Rows are `storage.rows`, mappings, an Arrow table or a Polars frame; nullable columns may be left out.
+        Nothing is written when any row is refused.
         """
         filled = {table: as_table(rows) for table, rows in tables.items()}
         filled = {table: rows for table, rows in filled.items() if rows.num_rows}
@@ -123,8 +124,9 @@ def as_table(rows: Rows) -> pa.Table:
         return rows
     if isinstance(rows, pl.DataFrame):
         return rows.to_arrow()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    mappings = [row.to_mapping() if isinstance(row, Row) else row for row in rows]
+    names = list(dict.fromkeys(name for row in mappings for name in row))
+    return pa.table({name: pa.array([row.get(name) for row in mappings]) for name in names})
 
 
 class EmbeddedTransport:

@@ -55,12 +55,16 @@ def afrel(tmp_path: Path) -> Iterator[Afrel]:
     used: set[Path] = set()
 
     def run(
-        *words: str | Path, workspace: Path | None = None, account: str | None = None, ok: bool = True
+        *words: str | Path,
+        workspace: Path | None = None,
+        account: str | None = None,
+        ok: bool = True,
+        timeout: float = 300,
     ) -> subprocess.CompletedProcess[str]:
         front = [*(["-w", str(workspace)] if workspace else []), *(["--as", account] if account else [])]
         if workspace is not None:
             used.add(workspace)
-        if words and words[0] == "init":
+        if words and words[0] in ("init", "demo"):
             used.add(Path(words[1]))
         done = subprocess.run(
             [sys.executable, "-m", "afrel", *front, *map(str, words)],
@@ -68,7 +72,7 @@ def afrel(tmp_path: Path) -> Iterator[Afrel]:
             text=True,
             env=env,
             cwd=tmp_path,
-            timeout=300,
+            timeout=timeout,
         )
         if ok:
             assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"

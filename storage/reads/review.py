@@ -53,14 +53,18 @@ READS = {
         """,
         shows_test=True,
     ),
-    # Every standing answer beside the settled grade, for agreement.
-    "answers_with_judgments": Read(
+    # Every standing graded answer beside the settled grade, for agreement.
+    "graded_answers": Read(
         """
-        select r.pair_id, r.account, r.grade, j.grade as settled_grade, j.origin
+        select r.pair_id, r.account, r.grade, j.grade as settled_grade,
+               j.origin = 'consensus' and len(j.response_ids) = 1 as is_alone
         from standing_responses r left join current_judgments j using (pair_id)
         where r.act = 'submitted' and r.grade is not null
         order by r.pair_id, r.account
         """,
         shows_test=True,
+    ),
+    "approved_votes": Read(
+        "select v.rule_id, v.pair_id from rule_votes v join rule_status s using (rule_id) where s.status = 'approved'"
     ),
 }

@@ -14,10 +14,10 @@ READS = {
     ),
     "evaluations": Read(
         """
-        select train_run_id, snapshot_id, split, model, metric, value, low, high, n, created_at
+        select train_run_id, snapshot_id, split, model, metric, value, low, high, n, run_id, created_at
         from evaluations
         where train_run_id = $train_run_id and snapshot_id = $snapshot_id and split = $split
-        order by created_at, model, metric
+        order by created_at, model, evaluation_id
         """,
         shows_test=True,
     ),

@@ -23,6 +23,7 @@ from review_app.replay import asked_for, read_recording
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import parse_scale
+from storage.rows import JudgmentRow
 from storage.store import Store
 
 SCALE = parse_scale("0-3")
@@ -118,7 +119,7 @@ def answer(
     return response
 
 
-def settle(store: Store) -> list[dict[str, Any]]:
+def settle(store: Store) -> list[JudgmentRow]:
     rows = settle_by_consensus(read_answered(store), run_id="run_2")
     store.append({"judgments": rows})
     return rows
@@ -147,8 +148,8 @@ def test_a_changed_grade_becomes_a_preference_and_an_accepted_one_does_not() -> 
     changed = Response("c_1", "p_1", "ana", ResponseAct.SUBMITTED, "s", 1, grade=0)
     row = preference_row(changed, 2, STEPS)
     assert row is not None
-    assert json.loads(row["chosen"]) == {"grade": 0, "steps": None}
-    assert json.loads(row["rejected"]) == {"grade": 2, "steps": json.loads(STEPS)}
+    assert json.loads(row.chosen) == {"grade": 0, "steps": None}
+    assert json.loads(row.rejected) == {"grade": 2, "steps": json.loads(STEPS)}
     assert preference_row(Response("c_1", "p_1", "ana", ResponseAct.SUBMITTED, "s", 2, grade=2), 2, STEPS) is None
 
 

@@ -1,0 +1,141 @@
+"""A query's result, and its three texts: JSON for machines, CSV for spreadsheets, a table for a terminal.
+
+Values come from strangers' data: a spreadsheet must not run them and a terminal must not obey them.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import datetime
+import decimal
+import io
+import json
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+MAX_CELL_CHARACTERS = 60
+EXPLAINED = ("explain_key", "explain_value")
+# A cell that starts so is a formula in one spreadsheet or another; blanks before it do not help.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query gave. `columns` are distinct; `types` are DuckDB's; `is_truncated`: there were more rows."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    table: pa.Table
+    is_truncated: bool
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with `_2`, `_3`, … after repeated ones, so that none hides another."""
+    taken: set[str] = set()
+    distinct = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in taken or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        distinct.append(candidate)
+    return tuple(distinct)
+
+
+def printable(text: str) -> str:
+    """Return text with every control character but the line break shown as �, so that a terminal obeys none."""
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+
+
+def to_json(result: QueryResult) -> str:
+    """Return one JSON array of objects, a row a line. Dates are ISO, bytes base64, NaN and infinities null."""
+    lines = [
+        json.dumps(dict(zip(result.columns, row, strict=True)), ensure_ascii=False, allow_nan=False)
+        for row in _rows(result)
+    ]
+    return "[" + ",\n".join(lines) + "]\n"
+
+
+def to_csv(result: QueryResult) -> str:
+    """Return CSV (RFC 4180). A text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_defused(name) for name in result.columns])
+    for row in _rows(result):
+        writer.writerow([_csv_cell(value) for value in row])
+    return out.getvalue()
+
+
+def to_text(result: QueryResult) -> str:
+    """Return an aligned table with the number of rows under it. Long cells are cut, control characters shown as �."""
+    if result.columns == EXPLAINED:
+        return "\n".join(printable(str(value)) for _, value in _rows(result))
+    rows = [[_text_cell(value) for value in row] for row in _rows(result)]
+    head = [_text_cell(name) for name in result.columns]
+    widths = [max(_width(row[place]) for row in [head, *rows]) for place in range(len(head))]
+    lines = [head, ["─" * width for width in widths], *rows]
+    written = ["  ".join(_padded(cell, width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    n_rows = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    more = ", and there are more" if result.is_truncated else ""
+    return "\n".join(line.rstrip() for line in written) + f"\n({n_rows}{more})\n"
+
+
+def _rows(result: QueryResult) -> Iterator[tuple[Any, ...]]:
+    columns = [[_plain(value) for value in column.to_pylist()] for column in result.table.columns]
+    return zip(*columns, strict=True)
+
+
+def _plain(value: Any) -> Any:  # noqa: PLR0911 one line a type
+    """Return a value as JSON knows it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return [_plain(part) for part in value]
+    return str(value)
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _defused(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if text.lstrip(" \u00a0\ufeff\u200b").startswith(_FORMULA_STARTS) else text
+
+
+def _text_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = printable(text).replace("\n", "⏎")
+    return text if len(text) <= MAX_CELL_CHARACTERS else text[: MAX_CELL_CHARACTERS - 1] + "…"
+
+
+def _width(text: str) -> int:
+    """Return the columns a text takes in a terminal: two for a wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
