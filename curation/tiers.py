@@ -64,6 +64,8 @@ DEFAULT_TIERS = (
         3,
         "hard",
         f"is_revised or origin = 'adjudicated' or rarest_rule_rate < {RARE_RULE_RATE} or not agrees_with_rule "
+        # without these two, rows the machine got wrong would drop out, and dev and test would flatter every model
+        "or (has_rule_conflict and n_cited_rules = 0) or not (is_unanimous or origin = 'import') "
         "or (pass_rate < 1 and (pass_rate > 0 or n_answers >= 2))",
     ),
 )

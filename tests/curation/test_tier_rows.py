@@ -106,7 +106,8 @@ def test_default_tiers_by_hand() -> None:
     assert tier_of(judged(), rate=0.009) == 3  # cites a rare rule
     assert tier_of(judged(grade=2)) == 3  # revised
     assert tier_of(judged(judgment_origin="adjudicated")) == 3
-    assert tier_of(judged(is_unanimous=False, proposed_steps=None)) is None  # a majority, no rule
+    assert tier_of(judged(is_unanimous=False, proposed_steps=None)) == 3  # a majority, not all
+    assert tier_of(judged(judgment_origin="import:x", grade=2, has_rule_conflict=True)) == 3  # no rule is right
 
 
 def test_the_rule_book_holds_approved_rules_only() -> None:
