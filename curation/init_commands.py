@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 from storage.errors import UserError
 from storage.grades import Scale, parse_scale
 
+# What stands in a folder before `afrel.toml`, which is written last.
+HALF_MADE = {".gitignore", "afrel.duckdb", "afrel.duckdb.wal", "handover", ".publish"}
 WORKSPACE_TOML = """\
 # An afrel workspace. Every key is optional; unknown keys are errors.
 
@@ -56,8 +59,7 @@ def init(
         _check_same(folder, grades)
         print(f"nothing to do: {folder} is a workspace already")
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is not empty. Name a new or an empty folder: afrel init DIR")
+    _clear_half_made(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
@@ -88,6 +90,16 @@ def init(
     named = ", ".join(f"{g} {n}" for g, n in zip(grades.values, grades.names, strict=True))
     print(f"workspace {folder} with grades {named}")
     print(f"next: afrel -w {folder} account add NAME --role admin", file=sys.stderr)
+
+
+def _clear_half_made(folder: Path) -> None:
+    """Remove what a killed `init` left, which nobody can have used yet; refuse a folder with anything else in it."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - HALF_MADE:
+        raise UserError(f"{folder} is not empty. Name a new or an empty folder: afrel init DIR")
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _guideline(path: Path | None) -> str:
