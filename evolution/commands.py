@@ -1,0 +1,315 @@
+"""Verbs of the machines: mine rules, approve them, mutate pairs, label them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from storage.errors import UserError
+from storage.session import Session, read_scale
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evolution.label_run import LabelReport
+    from evolution.llm import LLM
+    from evolution.llm_config import LlmConfig
+    from evolution.mutating import MutateReport
+    from evolution.rule_book import MineReport
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def mine(
+    ctx: typer.Context,
+    max_rules: Annotated[int, typer.Option(min=1, help="At most this many rules.")] = 120,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rules; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose rules from judged train pairs and cast their votes on all pairs.
+
+    Example: afrel -w shop mine --max-rules 60
+    """
+    from evolution.rule_book import mine_book
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    with session.store() as store:
+        report = mine_book(store, scale=read_scale(store), max_rules=max_rules, account=session.account, is_dry=dry_run)
+    _print_mined(report, is_dry=dry_run, as_json=as_json)
+
+
+def approve(
+    ctx: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Rules or instructions.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All proposed rules that were right often enough.")] = False,
+    min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="For --all: on train judgments.")] = 0.7,
+    min_votes: Annotated[int, typer.Option(min=1, help="For --all: judged train pairs it voted on.")] = 5,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject instead.")] = False,
+    kind: Annotated[str, typer.Option(help="rule or instruction.")] = "rule",
+    reason: Annotated[str | None, typer.Option(help="Why; kept with the act.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Show what there is and its status.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be decided; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve or reject rules and instructions. Only approved ones are cited and followed.
+
+    Example: afrel --as dora approve --all --min-accuracy 0.8
+    """
+    from evolution.rule_book import Decision, choose_by_accuracy, decide, undecided
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    if kind not in ("rule", "instruction"):
+        raise UserError(f"--kind {kind!r} is neither rule nor instruction. See the rules: afrel approve --list")
+    if show:
+        with session.store() as store:
+            _print_book(store.frame(f"{kind}_book"), kind, as_json=as_json)
+        return
+    if bool(ids) == every or (every and kind != "rule"):
+        raise UserError("name rules or instructions by id, or all rules by --all. See them: afrel approve --list")
+    account = session.require(Act.APPROVE).account
+    decision = Decision(kind, "reject" if reject else "approve", account, reason)
+    with session.store() as store:
+        book = store.frame(f"{kind}_book")
+        chosen = choose_by_accuracy(book, min_accuracy=min_accuracy, min_votes=min_votes) if every else list(ids or [])
+        new = undecided(book, chosen, decision)
+        if not dry_run and new:
+            decide(store, new, decision)
+    if as_json:
+        print(json.dumps({"decision": decision.decision, "kind": kind, "ids": new, "dry_run": dry_run}))
+    elif not new:
+        print(f"nothing to do: no {kind} named is without that decision")
+    else:
+        print(f"{len(new)} {kind}{'s' if len(new) > 1 else ''} {decision.status}{' (dry run)' if dry_run else ''}")
+
+
+def mutate(
+    ctx: typer.Context,
+    operator: Annotated[list[str] | None, typer.Option(help="attribute_swap, constraint_added; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many mutations.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mutations; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rewrite judged train pairs on purpose; an independent verifier confirms the declared effect or eliminates it.
+
+    Example: afrel -w shop mutate --operator attribute_swap --limit 100
+    """
+    from evolution.mutating import mutate_pairs
+    from evolution.mutations import MUTATIONS
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    with session.store() as store:
+        report = mutate_pairs(
+            store,
+            scale=read_scale(store),
+            operators=operator or list(MUTATIONS),
+            limit=limit,
+            seed=seed,
+            account=session.account,
+            is_dry=dry_run,
+        )
+    _print_mutated(report, is_dry=dry_run, as_json=as_json)
+
+
+def label(
+    ctx: typer.Context,
+    provider: Annotated[str, typer.Option(help="lexical (no model) or openai (any compatible server).")] = "lexical",
+    model: Annotated[str | None, typer.Option(help="For openai; else the one in afrel.toml [llm].")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many pairs.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls at a time, for openai.")] = 8,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the pairs; write nothing, ask nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a grade and a rationale for every pair that has none yet from this proposer under this rule book.
+
+    Example: afrel -w shop label --provider lexical
+    """
+    from evolution.label_run import LabelPlan, label_pairs
+    from evolution.llm_config import read_llm_config
+    from storage.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    if provider not in ("lexical", "openai"):
+        raise UserError(f"unknown provider {provider!r}. Name lexical or openai: afrel label --provider lexical")
+    config = read_llm_config(session.workspace.config.get("llm", {}))
+    named = model or config.model
+    if provider == "openai" and not named:
+        raise UserError(
+            "no model named. Name one: afrel label --provider openai --model MODEL, or model = … in afrel.toml [llm]"
+        )
+    with session.store() as store, _progress() as shown:
+        plan = LabelPlan(
+            scale=read_scale(store),
+            llm=_connect(config) if provider == "openai" else None,
+            model=named if provider == "openai" and named else "lexical",
+            parameters={} if config.temperature is None else {"temperature": config.temperature},
+            limit=limit,
+            concurrency=concurrency,
+            spool_dir=session.workspace.spool_dir,
+        )
+        report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    _print_labelled(report, plan.proposer, is_dry=dry_run, as_json=as_json)
+
+
+def _connect(config: LlmConfig) -> LLM:
+    from evolution.openai_llm import OpenAILLM
+
+    return OpenAILLM(config)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr where somebody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("labelling", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_mined(report: MineReport, *, is_dry: bool, as_json: bool) -> None:
+    if as_json:
+        rules = [
+            {
+                "rule_id": entry.rule.rule_id,
+                "text": entry.rule.text,
+                "condition": entry.rule.condition,
+                "grade": entry.rule.grade,
+                "coverage_rate": entry.coverage_rate,
+                "accuracy": entry.mined.accuracy,
+                "n_judged": entry.mined.n_votes,
+                "parent_id": entry.parent_id,
+            }
+            for entry in report.entries
+        ]
+        counts = {"n_judged": report.n_judged, "new_rules": report.n_new_rules, "new_votes": report.n_new_votes}
+        print(json.dumps({**counts, "finished_before": report.finished_before, "rules": rules}, ensure_ascii=False))
+        return
+    if report.finished_before:
+        print(f"nothing to do: {report.finished_before} mined the same {report.n_judged} train judgments")
+        return
+    for entry in report.entries:
+        covered = "-" if entry.coverage_rate is None else f"{entry.coverage_rate:.1%}"
+        mark = " (exception)" if entry.mined.exception_to else ""
+        print(
+            f"{entry.rule.rule_id}  grade {entry.rule.grade}  covers {covered:>6}  "
+            f"right {entry.mined.accuracy:.2f} (n={entry.mined.n_votes})  {entry.rule.text}{mark}"
+        )
+    print(
+        f"{len(report.entries)} rules from {report.n_judged} train judgments; {report.n_new_rules} new, "
+        f"{report.n_new_votes} new votes{' (dry run)' if is_dry else ''}"
+    )
+
+
+def _print_book(book: pl.DataFrame, kind: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(book.to_dicts(), default=str, ensure_ascii=False))
+        return
+    if book.is_empty():
+        print(f"no {kind}s yet{'. Mine some: afrel mine' if kind == 'rule' else ''}")
+    for row in book.iter_rows(named=True):
+        if kind == "instruction":
+            print(f"{row['instruction_id']}  {row['status']:<8}  generation {row['generation']}  {row['operator']}")
+            continue
+        right = "not judged" if not row["n_judged"] else f"right {row['n_right'] / row['n_judged']:.2f}"
+        print(
+            f"{row['rule_id']}  {row['status']:<8}  grade {row['grade']}  {right} (n={row['n_judged']})  {row['text']}"
+        )
+
+
+def _print_mutated(report: MutateReport, *, is_dry: bool, as_json: bool) -> None:
+    verifier = report.verifier
+    if as_json:
+        print(json.dumps(_mutated_json(report), ensure_ascii=False))
+        return
+    if report.finished_before:
+        print(f"nothing to do: {report.finished_before} mutated the same {report.n_sources} train judgments")
+        return
+    if is_dry:
+        for drawn in report.drawn:
+            print(f"{drawn.source['query']} → {drawn.mutated.query}  ({drawn.mutated.change})  {drawn.check.reason}")
+    n_eliminated = len(report.drawn) - report.n_confirmed
+    print(
+        f"{len(report.drawn)} mutations, {report.n_confirmed} confirmed, {n_eliminated} eliminated"
+        f"{' (dry run)' if is_dry else ''}"
+    )
+    if verifier is not None and verifier.accuracy is not None and verifier.explained is not None:
+        print(
+            f"verifier: out-of-fold accuracy {verifier.accuracy:.2f}, explains {verifier.explained:.0%} of the grades "
+            f"(n={verifier.n_judged} train judgments)"
+        )
+    if verifier is not None and verifier.refusal is not None:
+        print(f"nothing confirmed: {verifier.refusal}")
+
+
+def _mutated_json(report: MutateReport) -> dict[str, Any]:
+    verifier = report.verifier
+    return {
+        "mutations": len(report.drawn),
+        "confirmed": report.n_confirmed,
+        "finished_before": report.finished_before,
+        "verifier": None
+        if verifier is None
+        else {
+            "accuracy": verifier.accuracy,
+            "explained": verifier.explained,
+            "n_judged": verifier.n_judged,
+            "refusal": verifier.refusal,
+        },
+        "drawn": [
+            {
+                "parent_pair_id": drawn.source["pair_id"],
+                "pair_id": drawn.pair_id,
+                "operator": drawn.mutated.operator,
+                "query": drawn.mutated.query,
+                "effect": str(drawn.mutated.effect),
+                "is_confirmed": drawn.check.is_confirmed,
+                "reason": drawn.check.reason,
+            }
+            for drawn in report.drawn
+        ],
+    }
+
+
+def _print_labelled(report: LabelReport, proposer: str, *, is_dry: bool, as_json: bool) -> None:
+    if as_json:
+        counts = {
+            "proposer": proposer,
+            "pairs": report.n_pairs,
+            "labelled": report.n_labelled,
+            "new_candidates": report.n_new,
+            "exchanges": report.n_exchanges,
+            "held_replies": report.n_held_replies,
+            "drained_replies": report.n_drained,
+            "failures": dict(report.failures),
+            "grades": {str(grade): n for grade, n in sorted(report.grades.items())},
+        }
+        print(json.dumps(counts, ensure_ascii=False))
+        return
+    if not report.n_pairs:
+        print(f"nothing to do: every pair has a candidate of {proposer} under this rule book")
+        return
+    if is_dry:
+        print(f"{report.n_pairs} pairs to label by {proposer} (dry run)")
+        return
+    grades = ", ".join(f"{n} of grade {grade}" for grade, n in sorted(report.grades.items()))
+    print(f"{report.n_labelled} of {report.n_pairs} pairs labelled by {proposer}{': ' + grades if grades else ''}")
+    if report.n_held_replies or report.n_drained:
+        print(f"{report.n_held_replies} replies were paid for before; {report.n_drained} came from a spool")
+    if report.n_failed:
+        reasons = "; ".join(f"{n} {reason}" for reason, n in report.failures.most_common())
+        print(
+            f"{report.n_failed} failed and have no candidate: {reasons}. Try those again: afrel label --provider openai"
+        )

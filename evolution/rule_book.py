@@ -1,0 +1,233 @@
+"""The rule book: rules mined from train judgments, voted over every pair, and people's word on each.
+
+Votes read features only, so they may be cast on dev and test pairs; grades are read of train pairs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curation.features import FEATURE_SCHEMA
+from curation.rules import ABSTAIN, Rule, make_rule, vote_matrix
+from evolution.rule_mining import MinedRule, mine_rules
+from storage.clock import now
+from storage.errors import UserError
+from storage.grades import Scale
+from storage.ids import action_id, content_id, digest, new_session
+from storage.runs import finished_run, start_run
+from storage.store import Store
+
+PAIRS_PER_BATCH = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class BookEntry:
+    """A mined rule under its id, with its coverage over all pairs."""
+
+    rule: Rule
+    mined: MinedRule
+    parent_id: str | None
+    n_votes: int
+    n_pairs: int
+
+    @property
+    def coverage_rate(self) -> float | None:
+        return self.n_votes / self.n_pairs if self.n_pairs else None
+
+
+@dataclass(frozen=True, slots=True)
+class MineReport:
+    """What mining did. `finished_before` names the run that had done it on the same judgments."""
+
+    entries: tuple[BookEntry, ...]
+    n_judged: int
+    n_new_rules: int = 0
+    n_new_votes: int = 0
+    finished_before: str | None = None
+
+
+def mine_book(store: Store, *, scale: Scale, max_rules: int, account: str | None, is_dry: bool = False) -> MineReport:
+    """Mine rules from train judgments, append them and their votes; UserError when nothing is judged."""
+    judged = store.frame("train_features")
+    if judged.is_empty():
+        raise UserError(
+            "no judged train pairs with features, so there is nothing to mine from. "
+            "Bring judgments: afrel ingest FILE --map query=…,title=…,grade=…"
+        )
+    config = {"max_rules": max_rules, "n_judged": len(judged)}
+    input_digest = digest([judged.select("pair_id", "grade").rows(), sorted(FEATURE_SCHEMA), max_rules])
+    if before := finished_run(store, "mine", input_digest):
+        return MineReport((), len(judged), finished_before=before)
+    mined = mine_rules(
+        judged.select(list(FEATURE_SCHEMA)),
+        judged["grade"].to_list(),
+        scale=scale,
+        max_rules=max_rules,
+        queries=judged["root_query_id"].to_list(),
+    )
+    features = store.frame("all_features")
+    rules, parents = _named(mined)
+    book = {rule.rule_id: rule for rule in [*all_rules(store), *rules]}
+    votes = list(vote_rows(list(book.values()), features))
+    n_votes = _count_votes(votes)
+    entries = tuple(
+        BookEntry(rule, found, parents.get(rule.rule_id), n_votes.get(rule.rule_id, 0), len(features))
+        for rule, found in zip(rules, mined, strict=True)
+    )
+    if is_dry:
+        return MineReport(entries, len(judged))
+    with start_run(store, verb="mine", config=config, input_digest=input_digest, account=account) as run:
+        stamp = {"run_id": run.run_id, "created_at": now()}
+        written = store.append({"rules": [{**_rule_row(entry), **stamp} for entry in entries]})
+        n_new_votes = append_votes(store, votes, run.run_id)
+        run.counts.update(rules=len(entries), new_rules=written.get("rules", 0), new_votes=n_new_votes)
+    return MineReport(entries, len(judged), written.get("rules", 0), n_new_votes)
+
+
+def vote_rows(rules: Sequence[Rule], features: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the votes of rules on pairs, a batch of pairs at a time: rule_vote_id, rule_id, pair_id, grade."""
+    ids = [rule.rule_id for rule in rules]
+    for start in range(0, len(features), PAIRS_PER_BATCH):
+        batch = features.slice(start, PAIRS_PER_BATCH)
+        votes = vote_matrix(rules, batch.select(list(FEATURE_SCHEMA)))
+        pair_ids = batch["pair_id"].to_list()
+        rows, columns = (votes != ABSTAIN).nonzero()
+        yield pl.DataFrame(
+            [
+                (content_id("v", ids[c], pair_ids[r]), ids[c], pair_ids[r], int(votes[r, c]))
+                for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
+            ],
+            schema={"rule_vote_id": pl.String, "rule_id": pl.String, "pair_id": pl.String, "grade": pl.Int32},
+            orient="row",
+        )
+
+
+def append_votes(store: Store, votes: Sequence[pl.DataFrame], run_id: str) -> int:
+    """Append the votes the store does not hold; return how many."""
+    held = store.frame("rule_vote_ids")
+    n_new = 0
+    for batch in votes:
+        new = batch.join(held, on="rule_vote_id", how="anti")
+        if len(new):
+            stamped = new.with_columns(run_id=pl.lit(run_id), created_at=pl.lit(now()))
+            n_new += store.append({"rule_votes": stamped}).get("rule_votes", 0)
+    return n_new
+
+
+def all_rules(store: Store) -> list[Rule]:
+    """Return every rule, by id; their conditions were checked when they were made and are again when they vote."""
+    return [_as_rule(row) for row in _held(store)]
+
+
+def approved_rules(store: Store) -> list[Rule]:
+    """Return the approved rules, by id."""
+    return [_as_rule(row) for row in _held(store) if row["status"] == "approved"]
+
+
+def book_digest(rules: Sequence[Rule]) -> str:
+    """Return the digest of a set of rules, whatever their order."""
+    return digest(sorted([rule.rule_id, rule.grade] for rule in rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person says of rules or instructions: `decision` is approve or reject."""
+
+    kind: str
+    decision: str
+    account: str
+    reason: str | None = None
+
+    @property
+    def status(self) -> str:
+        """The status that follows."""
+        return {"approve": "approved", "reject": "rejected"}[self.decision]
+
+
+def choose_by_accuracy(book: pl.DataFrame, *, min_accuracy: float, min_votes: int) -> list[str]:
+    """Return the proposed rules right often enough on train judgments, over enough of them."""
+    good = book.filter(
+        (pl.col("status") == "proposed")
+        & (pl.col("n_judged") >= max(1, min_votes))
+        & (pl.col("n_right") >= min_accuracy * pl.col("n_judged"))
+    )
+    return good["rule_id"].to_list()
+
+
+def undecided(book: pl.DataFrame, content_ids: Sequence[str], decision: Decision) -> list[str]:
+    """Return those of the ids whose status is not yet what the decision makes it; UserError names unknown ids."""
+    key = f"{decision.kind}_id"
+    status = dict(book.select(key, "status").iter_rows())
+    unknown = [content_id_ for content_id_ in content_ids if content_id_ not in status]
+    if unknown:
+        raise UserError(
+            f"no {decision.kind} {', '.join(unknown)}. See what there is: afrel approve --kind {decision.kind} --list"
+        )
+    return [content_id_ for content_id_ in dict.fromkeys(content_ids) if status[content_id_] != decision.status]
+
+
+def decide(store: Store, content_ids: Sequence[str], decision: Decision) -> int:
+    """Append one act for each id; return how many."""
+    session = new_session()
+    config = {"kind": decision.kind, "decision": decision.decision, "n": len(content_ids)}
+    with start_run(store, verb="approve", config=config, account=decision.account) as run:
+        rows: list[dict[str, Any]] = [
+            {
+                "approval_id": action_id(decision.account, session, sequence),
+                "kind": decision.kind,
+                "content_id": content,
+                "decision": decision.decision,
+                "account": decision.account,
+                "reason": decision.reason,
+                "sequence": sequence,
+                "run_id": run.run_id,
+                "created_at": now(),
+            }
+            for sequence, content in enumerate(content_ids, 1)
+        ]
+        n_new = store.append({"approvals": rows}).get("approvals", 0)
+        run.counts.update(approvals=n_new)
+    return n_new
+
+
+def _named(mined: Sequence[MinedRule]) -> tuple[list[Rule], dict[str, str]]:
+    """Return the rules under their ids, in order, and the parent id of each exception."""
+    rules = [make_rule(found.text, found.condition, found.grade) for found in mined]
+    by_condition = {rule.condition: rule.rule_id for rule in reversed(rules)}
+    parents = {
+        rule.rule_id: by_condition[found.exception_to]
+        for rule, found in zip(rules, mined, strict=True)
+        if found.exception_to in by_condition
+    }
+    return rules, parents
+
+
+def _rule_row(entry: BookEntry) -> dict[str, Any]:
+    return {
+        "rule_id": entry.rule.rule_id,
+        "text": entry.rule.text,
+        "condition": entry.rule.condition,
+        "grade": entry.rule.grade,
+        "parent_id": entry.parent_id,
+        "origin": "mined",
+    }
+
+
+def _as_rule(row: Mapping[str, Any]) -> Rule:
+    return Rule(row["rule_id"], row["text"], row["condition"], row["grade"])
+
+
+def _held(store: Store) -> list[dict[str, Any]]:
+    return list(store.read("rule_book").to_pylist())
+
+
+def _count_votes(votes: Sequence[pl.DataFrame]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for batch in votes:
+        for rule_id, n in batch["rule_id"].value_counts().iter_rows():
+            counts[rule_id] = counts.get(rule_id, 0) + n
+    return counts
