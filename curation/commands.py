@@ -127,6 +127,7 @@ def read_tier_rows(store: Store) -> TierRows:
         store.frame("held_back_queries"),
         rules=store.frame("rules"),
         rule_rates=store.frame("rule_rates"),
+        votes=store.frame("approved_grades_of_judged_pairs"),
         scale=read_scale(store),
     )
 

@@ -8,6 +8,7 @@ the prompt. Whether the line helps a model is for an ablation to say.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,11 @@ MAX_WORDS, MAX_CHARACTERS, MAX_UNSPACED_CHARACTERS = 3, 12, 4
 _NOT_A_WORD = re.compile(r"[^\w.'’-]+|_")
 
 
-def evidence_line(row: Mapping[str, Any]) -> str:
+def evidence_line(row: Mapping[str, Any], votes: Sequence[int] = ()) -> str:
     """Return the evidence of one `pair_features` row, most telling last, next to where the grade is written.
 
-    E.g. `gram 6 · run 3 · title half · terms most · missing: leather, 2m · match: brand · conflict: colour`.
+    `votes` are the grades the approved rules vote on the pair, told by how many say each: one, few (to three), many.
+    E.g. `gram 6 · run 3 · title half · terms most · missing: leather, 2m · conflict: colour · rules: 1 one, 2 many`.
     """
     parts = [
         f"gram {_tenth(row['gram_overlap'])}",
@@ -41,6 +43,8 @@ def evidence_line(row: Mapping[str, Any]) -> str:
         parts.append("numbers conflict")
     if row["has_negation"]:
         parts.append("ruled out but present" if row["n_negated_present"] else "negation")
+    if votes:
+        parts.append("rules: " + ", ".join(f"{grade} {_count_word(n)}" for grade, n in sorted(Counter(votes).items())))
     return " · ".join(parts)
 
 
@@ -51,6 +55,11 @@ def _share_word(share: float) -> str:
     if share >= 1.0:
         return "all"
     return "few" if share < 1 / 3 else "half" if share < 2 / 3 else "most"
+
+
+def _count_word(n: int) -> str:
+    """Bucket a count of one or more: one, few (two and three), many."""
+    return "one" if n == 1 else "few" if n <= 3 else "many"
 
 
 def _tenth(share: float) -> int:

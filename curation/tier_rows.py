@@ -34,6 +34,7 @@ def tier_rows(
     *,
     rules: pl.DataFrame,
     rule_rates: pl.DataFrame,
+    votes: pl.DataFrame,
     scale: Scale,
 ) -> TierRows:
     """Build the relation from the named reads `judged_pairs`, `features_of_judged_pairs`, `held_back_queries`, ….
@@ -65,7 +66,10 @@ def tier_rows(
     cited = [list(dict.fromkeys(CITATION.findall(steps or ""))) for steps in rows["steps"].to_list()]
     rates = dict(zip(rule_rates["rule_id"].to_list(), rule_rates["rate"].to_list(), strict=True))
     rule_grades = dict(zip(rules["rule_id"].to_list(), rules["grade"].to_list(), strict=True))
-    evidence = {row["pair_id"]: evidence_line(row) for row in features.iter_rows(named=True)}
+    votes_of = dict(zip(votes["pair_id"].to_list(), votes["grades"].to_list(), strict=True))
+    evidence = {
+        row["pair_id"]: evidence_line(row, votes_of.get(row["pair_id"], ())) for row in features.iter_rows(named=True)
+    }
     rows = rows.with_columns(
         pl.Series("rule_ids", cited, dtype=pl.List(pl.String)),
         pl.Series("n_cited_rules", [len(ids) for ids in cited], dtype=pl.Int64),

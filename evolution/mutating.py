@@ -82,7 +82,7 @@ def mutate_pairs(
     if before := finished_run(store, "mutate", input_digest):
         return MutateReport((), None, len(judged), before)
     docs = [json.loads(fields) for fields in store.read("doc_fields").column("fields").to_pylist()]
-    corpus = Corpus(docs)
+    corpus = Corpus(docs, (f"{title} {body}" for title, body in judged.select("title", "body").unique().iter_rows()))
     texts = [_text(row, row["query"]) for row in judged.iter_rows(named=True)]
     verifier = fit_verifier(texts, judged["grade"].to_list(), scale=scale)
     drawn = _draw(store, judged, corpus, verifier, scale=scale, operators=operators, limit=limit, seed=seed)
@@ -129,7 +129,8 @@ def _draw(
             break
         if row["pair_id"] in taken_pairs or per_query[row["query_id"]] >= MAX_PER_QUERY:
             continue
-        source = SourcePair(row["pair_id"], row["query"], json.loads(row["fields"]), row["grade"])
+        doc_text = f"{row['title']} {row['body']}"
+        source = SourcePair(row["pair_id"], row["query"], json.loads(row["fields"]), row["grade"], doc_text)
         # The operator with fewer mutations so far goes first, so that neither crowds the other out.
         for name in sorted(operators, key=lambda n: (per_operator[n], n)):
             draw = random.Random(f"{seed} {row['pair_id']} {name}")

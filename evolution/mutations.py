@@ -3,6 +3,7 @@
 An operator is a function from a judged pair to its mutation, or None where it does not apply. Both operators here
 work on the attributes of the corpus: they know that a doc is blue because its colour field says so. Which other value
 to take is decided by what other docs like this one have, so that a kettle is asked for in steel and not in size 42.
+Where no field applies, the numbers of the text serve as attributes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 
 from curation.attributes import Attribute, FieldVocabulary
 from curation.text import is_unspaced, normalise, split_negation
+from evolution.number_mutations import Numbers, number_swaps, numbers_to_add, replace_number
 from evolution.verifier import Effect
 from storage.grades import Scale
 
@@ -32,6 +34,7 @@ class SourcePair:
     query: str
     fields: Mapping[str, str]
     grade: int
+    doc_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ class MutatedPair:
 
 
 class Corpus:
-    """The attributes of the docs: which values a field has, and what goes with what."""
+    """The attributes of the docs: which values a field has, and what goes with what; and the numbers of their texts."""
 
-    def __init__(self, fields: Iterable[Mapping[str, str]]) -> None:
+    def __init__(self, fields: Iterable[Mapping[str, str]], texts: Iterable[str] = ()) -> None:
+        self.numbers = Numbers(texts)
         held = list(fields)
         self.vocabulary = FieldVocabulary.from_docs(held)
         self._company: defaultdict[Attribute, Counter[Attribute]] = defaultdict(Counter)
@@ -110,7 +114,7 @@ def swap_attribute(pair: SourcePair, corpus: Corpus, *, scale: Scale, draw: rand
         query = _replace(pair.query, old.value, new.value)
         if query is not None and new in corpus.vocabulary.find(normalise(query)):
             return MutatedPair("attribute_swap", query, effect, None, f"{old.field}: {old.value} → {new.value}")
-    return None
+    return _swap_number(pair, corpus, scale=scale, draw=draw)
 
 
 def add_constraint(pair: SourcePair, corpus: Corpus, *, scale: Scale, draw: random.Random) -> MutatedPair | None:
@@ -135,6 +139,22 @@ def add_constraint(pair: SourcePair, corpus: Corpus, *, scale: Scale, draw: rand
         query = f"{pair.query.strip()} {added.value}"
         if added in corpus.vocabulary.find(normalise(query)):
             return MutatedPair("constraint_added", query, effect, None, f"{added.field}: + {added.value}")
+    number = numbers_to_add(pair.query, pair.doc_text, corpus.numbers, draw=draw, wants_held=wants_keep)
+    if number is None:
+        return None
+    effect = Effect.KEEP if wants_keep else Effect.LOWER
+    return MutatedPair("constraint_added", f"{pair.query.strip()} {number}", effect, None, f"number: + {number}")
+
+
+def _swap_number(pair: SourcePair, corpus: Corpus, *, scale: Scale, draw: random.Random) -> MutatedPair | None:
+    swaps = number_swaps(pair.query, pair.doc_text, corpus.numbers)
+    draw.shuffle(swaps)
+    for old, new, is_held in swaps:
+        query = replace_number(pair.query, old, new)
+        has_room = pair.grade < scale.highest if is_held else pair.grade > scale.lowest
+        if query is not None and has_room:
+            effect = Effect.RAISE if is_held else Effect.LOWER
+            return MutatedPair("attribute_swap", query, effect, None, f"number: {old} → {new}")
     return None
 
 

@@ -96,6 +96,15 @@ READS = {
         "select f.* exclude (run_id, created_at) from pair_features f "
         "where f.pair_id in (select pair_id from current_judgments)"
     ),
+    # What the approved rules say of each settled pair: looks at features only, so it shows no settled grade.
+    "approved_grades_of_judged_pairs": Read(
+        """
+        select v.pair_id, list_sort(list(v.grade)) as grades
+        from rule_votes v join rule_status r using (rule_id)
+        where r.status = 'approved' and v.pair_id in (select pair_id from current_judgments)
+        group by v.pair_id
+        """
+    ),
     # Share of train judgments each rule votes on: a rare rule covers under 1%.
     "rule_rates": Read(
         """

@@ -84,3 +84,8 @@ def test_no_text_brings_markup_or_a_line_break_into_the_evidence(query: str, nam
     row = pair_features(pairs, FieldVocabulary.from_docs([fields])).row(0, named=True)
     row["conflicting_fields"] = [name]
     assert not set(evidence_line(row)) & set("<>&\n\r\u2028")
+
+
+def test_rule_votes_are_told_by_grade_and_bucketed_count() -> None:
+    assert evidence_line(PLAIN, [3, 1, 1, 0, 0, 0, 0]).endswith(" · rules: 0 many, 1 few, 3 one")
+    assert "rules" not in evidence_line(PLAIN)

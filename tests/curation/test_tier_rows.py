@@ -65,6 +65,7 @@ def build(*rows: dict[str, Any], held_back: tuple[str, ...] = (), rate: float = 
         pl.DataFrame({"query": list(held_back)}, schema={"query": pl.String}),
         rules=RULES,
         rule_rates=pl.DataFrame({"rule_id": ["r_aaaa"], "rate": [rate]}),
+        votes=pl.DataFrame(schema={"pair_id": pl.String, "grades": pl.List(pl.Int32)}),
         scale=parse_scale("0-3"),
     )
 

@@ -1,0 +1,155 @@
+"""The verbs as a user meets them, in a real workspace with its store process."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from storage.accounts import pins_to_json
+from storage.errors import UserError
+from storage.session import Session
+from storage.snapshots import revoke, sign_tier
+from storage.store import Store
+from storage.workspace import Workspace
+from tests.conftest import stop_store_process
+from trainers import commands
+
+from .conftest import SMALL, cut_snapshot, sample_rows
+
+AT = datetime(2026, 1, 1)
+
+
+@dataclass
+class Shop:
+    root: Path
+    snapshot: Any
+
+    def run(self, *words: str) -> str:
+        """Run a verb in this process; return its stdout. A UserError is raised as it is."""
+        app = typer.Typer()
+        for verb in ("train", "check", "evaluate", "score"):
+            app.command(verb)(getattr(commands, verb))
+        result = CliRunner().invoke(app, list(words), obj=Session(self.root, None))
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    def store(self) -> Store:
+        return Store.connect(Workspace.open(self.root), sees_test=True)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """A workspace with an unsigned snapshot, its people, and a small configuration in sft.toml."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "afrel.toml").write_text("")
+    (tmp_path / "sft.toml").write_text("".join(f"{key} = {value}\n" for key, value in SMALL.items()))
+    made = Shop(root.resolve(), cut_snapshot(root, sample_rows(), signed=False))
+    accounts = [
+        {
+            "account_event_id": name, "account": name, "role": pin.role.value, "public_key": pin.public_key,
+            "pseudonym": pin.pseudonym, "created_at": AT,
+        }
+        for name, pin in made.snapshot.pins.items()
+    ]  # fmt: skip
+    register = {
+        "snapshot_id": made.snapshot.directory.name, "manifest_digest": "m", "account": "cleo", "n_rows": 78,
+        "run_id": "run_c", "created_at": AT,
+    }  # fmt: skip
+    with made.store() as store:
+        store.append({"accounts": accounts, "snapshots": [register]})
+    yield made
+    stop_store_process(made.root)
+
+
+def sign(shop: Shop) -> None:
+    for tier in (1, 2):
+        sign_tier(shop.snapshot.directory, tier, key=shop.snapshot.signer, pins=shop.snapshot.pins)
+
+
+def test_check_names_the_grade_tokens(shop: Shop) -> None:
+    told = json.loads(shop.run("check", "--json"))
+    assert told["is_sound"] and told["n_rows"] == 60
+    assert len(set(told["grade_token_ids"].values())) == 3
+
+
+def test_an_unsigned_an_altered_and_a_revoked_snapshot_train_nothing(shop: Shop, tmp_path: Path) -> None:
+    config = str(tmp_path / "sft.toml")
+    with pytest.raises(UserError, match=r"tier 1 is not signed .*afrel --as ACCOUNT sign"):
+        shop.run("train", "sft", "--config", config)
+    sign(shop)
+    shop.run("train", "sft", "--config", config, "--dry-run")
+    path = next(shop.snapshot.directory.glob("data/tier_1/train-*"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(UserError, match=r"altered"):
+        shop.run("train", "sft", "--config", config)
+    path.write_bytes(whole)
+    revoke(shop.snapshot.directory, shop.snapshot.signer, tier=2, reason="wrong rule", pins=shop.snapshot.pins)
+    with pytest.raises(UserError, match=r"revoked"):
+        shop.run("train", "sft", "--config", config)
+
+
+def test_a_revocation_in_the_store_counts_when_the_folder_s_was_put_back(shop: Shop, tmp_path: Path) -> None:
+    sign(shop)
+    with shop.store() as store:
+        row = {"revocation_id": "v", "snapshot_id": shop.snapshot.directory.name, "tier": None, "account": "ada"}
+        store.append({"revocations": [{**row, "reason": "wrong", "created_at": AT}]})
+    with pytest.raises(UserError, match="revoked"):
+        shop.run("train", "sft", "--config", str(tmp_path / "sft.toml"))
+
+
+def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_path: Path) -> None:
+    sign(shop)
+    config = str(tmp_path / "sft.toml")
+    run = json.loads(shop.run("train", "sft", "--config", config, "--json"))
+    assert (run["n_rows"], run["n_steps"]) == (60, 150)
+    assert shop.run("train", "sft", "--config", config).startswith(f"nothing to do: {run['run_id']} trained")
+    with shop.store() as store:
+        (registered,) = store.read("run", run_id=run["run_id"]).to_pylist()
+        assert (registered["verb"], registered["status"]) == ("train", "finished")
+        candidate = {"candidate_id": "c_1", "pair_id": "p_dev1", "grade": 2, "steps": "[]", "rule_ids": []}
+        store.append({"candidates": [{**candidate, "proposer": "lexical", "run_id": "run_l", "created_at": AT}]})
+
+    told = json.loads(shop.run("evaluate", run["run_id"], "--json"))
+    accuracy = {name: measures[0] for name, measures in told["measures"].items()}
+    assert accuracy["run"]["n"] == 12 and accuracy["lexical"] == {
+        "metric": "accuracy", "value": 1.0, "low": 1.0, "high": 1.0, "n": 1,
+    }  # fmt: skip
+    assert shop.run("evaluate").startswith("nothing to do: ")
+    again = json.loads(shop.run("evaluate", "--json"))
+    assert again["nothing_to_do"] and accuracy["run"] in again["measures"]["run"]
+
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("query,title,material\noak chair,oak chair,oak\noak chair,canvas bag,canvas\n")
+    scored = json.loads(shop.run("score", str(pairs), "--run", run["run_id"], "--json"))
+    assert scored["n"] == 2 and len(pl.read_csv(scored["files"][0])) == 2
+
+
+def test_away_from_the_workspace_a_folder_and_pins_are_enough(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(shop)
+    (tmp_path / "pins.json").write_text(pins_to_json(shop.snapshot.pins.values()))
+    monkeypatch.chdir(tmp_path)
+    away = Shop(tmp_path / "nowhere", shop.snapshot)
+    words = ["train", "sft", "--snapshot", str(shop.snapshot.directory), "--pins", str(tmp_path / "pins.json")]
+    run = json.loads(away.run(*words, "--config", str(tmp_path / "sft.toml"), "--json"))
+    assert Path(run["directory"]).parent == tmp_path.resolve() / "runs"
+
+
+def test_importing_the_verbs_does_not_import_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, trainers.commands; sys.exit('torch' in sys.modules or 'pyarrow' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

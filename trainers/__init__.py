@@ -1,0 +1,1 @@
+"""Tiers become models: training, scoring and evaluation from signed snapshots."""

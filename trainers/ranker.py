@@ -1,0 +1,68 @@
+"""A finished run as something that grades pairs: model, tokenizer, and how its prompts were made in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from storage.errors import UserError
+from storage.grades import Scale
+from trainers.encoding import fit_prompt
+from trainers.evidence_source import EvidenceSource, read_source
+from trainers.pretrained import choose_device, load_model, load_tokenizer
+from trainers.run_directory import RunDirectory, file_digests
+from trainers.scoring import score_texts
+from trainers.snapshot_rows import PromptParts
+
+BATCH_SIZE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """A trained model with all that scoring needs. Prompts are cut as they were in training."""
+
+    run_id: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    scale: Scale
+    grade_token_ids: tuple[int, ...]
+    has_evidence: bool
+    evidence: EvidenceSource
+    max_prompt_tokens: int
+
+    def score(self, pairs: Sequence[PromptParts], *, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return grade probabilities (n, K). `names` tell the user which pair cannot be scored, in a UserError."""
+        prompts = []
+        for parts, name in zip(pairs, names, strict=True):
+            prompt = fit_prompt(parts, self.tokenizer, self.max_prompt_tokens)
+            if prompt is None:
+                raise UserError(
+                    f"{name}: its query alone fills the {self.max_prompt_tokens} prompt tokens of {self.run_id}. "
+                    "Shorten the query, or train with a larger max_length"
+                )
+            prompts.append(prompt)
+        return score_texts(self.model, self.tokenizer, prompts, self.grade_token_ids, BATCH_SIZE)
+
+
+def load_ranker(run: RunDirectory, *, device: str = "auto") -> Ranker:
+    """Load a finished run; UserError when it is unfinished or its model files are not those it wrote."""
+    described = run.read()
+    if described["status"] != "finished":
+        raise UserError(f"{run.run_id} is {described['status']}, not finished. Go on with it: the same afrel train sft")
+    if file_digests(run.model_dir) != described["model_files"]:
+        raise UserError(f"the files in {run.model_dir} are not those {run.run_id} wrote. Train again: afrel train sft")
+    config = described["config"]
+    return Ranker(
+        run.run_id,
+        load_model(run.model_dir, device=choose_device(device)),
+        load_tokenizer(str(run.model_dir)),
+        Scale(tuple(described["scale"]["values"]), tuple(described["scale"]["names"])),
+        tuple(described["grade_token_ids"]),
+        config["has_evidence"],
+        read_source(run.model_dir),
+        config["max_length"] - config["max_completion_tokens"],
+    )
