@@ -151,12 +151,15 @@ def tier(
     tiers = (Tier(1, "tried", where),) if where is not None else parse_tiers(session.workspace.config.get("tiers", []))
     with session.store(sees_test=True) as store:
         rows = read_tier_rows(store)
-    assigned = assign(rows.frame, tiers)
+        assigned = assign(rows.frame, tiers)
+        cut = None if where is not None else _cut_already(store, assigned, tiers)
     counts = _tier_counts(assigned, tiers)
     left_out = {**rows.left_out, "meets no tier": int(assigned["tier"].is_null().sum())}
     if as_json:
-        print(json.dumps({"tiers": counts, "left_out": left_out}, ensure_ascii=False))
+        print(json.dumps({"tiers": counts, "left_out": left_out, "snapshot_id": cut}, ensure_ascii=False))
         return
+    if cut is not None:
+        print(f"nothing to do: {cut} holds exactly these rows")
     for row in counts:
         grades = ", ".join(f"{n} of grade {grade}" for grade, n in row["train_grades"].items())
         print(
@@ -164,6 +167,18 @@ def tier(
             f"   train: {grades or 'none'}"
         )
     print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
+
+
+def _cut_already(store: Store, assigned: pl.DataFrame, tiers: tuple[Tier, ...]) -> str | None:
+    """Return the snapshot that holds exactly these rows, None when they are not cut yet."""
+    from curation.snapshot_cut import snapshot_rows, tier_specs
+    from curation.tier_rows import rule_book
+    from storage.snapshots import identify
+
+    members = assigned.filter(assigned["tier"].is_not_null())
+    book = rule_book(store.frame("rules"))
+    snapshot_id = identify(snapshot_rows(members), tier_specs(tiers), scale=read_scale(store), rule_book=book)
+    return snapshot_id if snapshot_id in store.read("snapshots").column("snapshot_id").to_pylist() else None
 
 
 def _tier_counts(assigned: pl.DataFrame, tiers: tuple[Tier, ...]) -> list[dict[str, Any]]:

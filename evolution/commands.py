@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,9 +26,22 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class JudgmentOrigin(StrEnum):
+    """Which judgments a verb learns from. A round of review makes new ones, and with them the next cycle begins."""
+
+    ALL = "all"
+    IMPORT = "import"
+    CONSENSUS = "consensus"
+    ADJUDICATED = "adjudicated"
+
+
+FromJudgments = Annotated[JudgmentOrigin, typer.Option("--judgments", help="Learn from judgments of this origin only.")]
+
+
 def mine(
     ctx: typer.Context,
     max_rules: Annotated[int, typer.Option(min=1, help="At most this many rules.")] = 120,
+    judgments: FromJudgments = JudgmentOrigin.ALL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rules; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +55,14 @@ def mine(
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
     with session.store() as store:
-        report = mine_book(store, scale=read_scale(store), max_rules=max_rules, account=session.account, is_dry=dry_run)
+        report = mine_book(
+            store,
+            scale=read_scale(store),
+            max_rules=max_rules,
+            account=session.account,
+            judgments=judgments.value,
+            is_dry=dry_run,
+        )
     _print_mined(report, is_dry=dry_run, as_json=as_json)
 
 
@@ -95,6 +116,7 @@ def mutate(
     operator: Annotated[list[str] | None, typer.Option(help="attribute_swap, constraint_added; repeatable.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many mutations.")] = 200,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    judgments: FromJudgments = JudgmentOrigin.ALL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mutations; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -116,6 +138,7 @@ def mutate(
             limit=limit,
             seed=seed,
             account=session.account,
+            judgments=judgments.value,
             is_dry=dry_run,
         )
     _print_mutated(report, is_dry=dry_run, as_json=as_json)

@@ -174,7 +174,7 @@ def _materials(
     store: Store, pairs: pl.DataFrame, features: pl.DataFrame, rules: Sequence[Rule], plan: LabelPlan
 ) -> list[LabelMaterial]:
     """Gather what is known of each pair; the lexical grader is fitted on train judgments only."""
-    judged = store.frame("train_features")
+    judged = store.frame("train_features", judgments="all")
     columns = list(FEATURE_SCHEMA)
     grader = fit_grader(
         judged.select(columns),

@@ -64,13 +64,17 @@ def mutate_pairs(
     limit: int,
     seed: int,
     account: str | None,
+    judgments: str = "all",
     is_dry: bool = False,
 ) -> MutateReport:
-    """Draw, check and append up to `limit` mutations; nothing is done twice on the same judgments and settings."""
+    """Draw, check and append up to `limit` mutations; nothing is done twice on the same judgments and settings.
+
+    `judgments` narrows the sources to an origin: import, consensus or adjudicated.
+    """
     unknown = [name for name in operators if name not in MUTATIONS]
     if unknown:
         raise UserError(f"unknown operator {', '.join(unknown)}. Name one of: {', '.join(MUTATIONS)}")
-    pairs = store.frame("train_pairs")
+    pairs = store.frame("train_pairs", judgments=judgments)
     if pairs.is_empty():
         raise UserError(
             "no judged train pairs, so there is nothing to mutate. "

@@ -50,15 +50,26 @@ class MineReport:
     finished_before: str | None = None
 
 
-def mine_book(store: Store, *, scale: Scale, max_rules: int, account: str | None, is_dry: bool = False) -> MineReport:
-    """Mine rules from train judgments, append them and their votes; UserError when nothing is judged."""
-    judged = store.frame("train_features")
+def mine_book(
+    store: Store,
+    *,
+    scale: Scale,
+    max_rules: int,
+    account: str | None,
+    judgments: str = "all",
+    is_dry: bool = False,
+) -> MineReport:
+    """Mine rules from train judgments, append them and their votes; UserError when nothing is judged.
+
+    `judgments` narrows them to an origin: import, consensus or adjudicated.
+    """
+    judged = store.frame("train_features", judgments=judgments)
     if judged.is_empty():
         raise UserError(
             "no judged train pairs with features, so there is nothing to mine from. "
             "Bring judgments: afrel ingest FILE --map query=…,title=…,grade=…"
         )
-    config = {"max_rules": max_rules, "n_judged": len(judged)}
+    config = {"max_rules": max_rules, "judgments": judgments, "n_judged": len(judged)}
     input_digest = digest([judged.select("pair_id", "grade").rows(), sorted(FEATURE_SCHEMA), max_rules])
     if before := finished_run(store, "mine", input_digest):
         return MineReport((), len(judged), finished_before=before)

@@ -1,4 +1,4 @@
-"""`afrel demo`: the whole cycle on the bundled sample, as a list of afrel verbs run one after another.
+"""`afrel demo`: the first cycle on the bundled sample, as a list of afrel verbs run one after another.
 
 Nothing here knows more than a user does: each stage is a command line of its own process. The recorded answers of the
 sample stand in for people, and every place where they do says so.
@@ -44,6 +44,7 @@ class Stage:
 
     title: str
     commands: tuple[tuple[str | None, tuple[str, ...]], ...]
+    n_lines: int = 12
 
 
 def stages(workspace: Path, files: Path, field_names: tuple[str, ...]) -> list[Stage]:
@@ -64,9 +65,9 @@ def stages(workspace: Path, files: Path, field_names: tuple[str, ...]) -> list[S
                 ("cleo", ("ingest", str(files / "seed.csv"), "--map", PAIR_ROLES + ",grade=grade", *source)),
             ),
         ),
-        Stage("mine rules", (("cleo", ("mine",)),)),
+        Stage("mine rules", (("cleo", ("mine", "--judgments", "import")),), n_lines=3),
         Stage("approve rules", (("dora", ("approve", "--all", "--min-accuracy", "0.6", "--min-votes", "3")),)),
-        Stage("mutate", (("cleo", ("mutate",)),)),
+        Stage("mutate", (("cleo", ("mutate", "--judgments", "import")),)),
         Stage("label", (("cleo", ("label",)),)),
         Stage("screen", (("cleo", ("screen",)),)),
         Stage("respond (replayed)", (("root", ("respond", "--replay", str(files / "responses.jsonl"))),)),
@@ -126,10 +127,10 @@ def _run_stage(stage: Stage, folder: Path, env: Mapping[str, str], console: Cons
             said += _afrel(words, folder, env, account=account, on_tick=lambda: _show_training(progress, bar, folder))
             progress.update(bar, advance=1)
     took = time.monotonic() - started
-    idle = bool(said) and all(line.startswith("nothing to do") for line in said)
-    shown = said[:1] if idle or len(stage.commands) > 3 else said
+    # a stage of many like commands is told by its first line, one that was idle by saying so
+    shown = said[:1] if said[0].startswith("nothing to do") or len(stage.commands) > 3 else said
     console.print(f"[bold]{stage.title}[/bold]  {took:.1f} s", highlight=False)
-    for line in shown[:12]:
+    for line in shown if len(shown) <= stage.n_lines else [*shown[: stage.n_lines - 1], shown[-1]]:
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -194,10 +195,12 @@ def _summarise(folder: Path, env: Mapping[str, str]) -> None:
     for reason, n in tiers["left_out"].items():
         if n:
             print(f"  {n:>6}  left out of the snapshot: {reason}")
+    eliminated = (counts.get("mutations") or {}).get("eliminated", 0)
+    print(f"  {eliminated:>6}  mutations eliminated: the verifier did not find the effect they declare")
     waiting = sum((counts.get("queue") or {}).values())
     print(f"  {waiting:>6}  wait for a (further) human answer, confirmed mutations among them")
     print("The model on the test split, with 95% bootstrap intervals")
-    for line in _afrel(("evaluate", "--split", "test", "--show"), folder, env):
+    for line in _afrel(("evaluate", "--split", "test"), folder, env)[1:]:  # the first says it was measured before
         print(f"  {line}")
     home = env["AFREL_HOME"]
     print("Where everything lies")

@@ -39,16 +39,16 @@ def add(
     session: Session = ctx.obj
     check_account(name)
     pins = session.pins()
+    held = pins.get(name)
+    if held is not None and held.role == role:
+        print(f"nothing to do: {name} is {role} already")
+        return
     if pins:
         by = session.require(Act.ACCOUNTS).account
     elif role is not Role.ADMIN:
         raise UserError(f"the first account must be an admin. Make one: afrel account add {name} --role admin")
     else:
         by = name
-    held = pins.get(name)
-    if held is not None and held.role == role:
-        print(f"nothing to do: {name} is {role} already")
-        return
     if held is not None and held.role is Role.ADMIN and sum(pin.role is Role.ADMIN for pin in pins.values()) == 1:
         raise UserError(f"{name} is the only admin. Make another one first: afrel account add NAME --role admin")
     public_key = held.public_key if held is not None else _own_key(name)

@@ -57,6 +57,7 @@ __all__ = [
     "TierEntry",
     "TierSpec",
     "Verification",
+    "identify",
     "read_manifest",
     "require_trainable",
     "revoke",
@@ -113,6 +114,14 @@ def write_snapshot(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return manifest.as_new()
+
+
+def identify(rows: pa.Table, tiers: Sequence[TierSpec], *, scale: Scale, rule_book: Sequence[Mapping[str, Any]]) -> str:
+    """Return the id a snapshot of these rows would have, cutting nothing."""
+    book = sorted((dict(rule) for rule in rule_book), key=lambda rule: str(rule["rule_id"]))
+    predicates = [(spec.tier, spec.predicate) for spec in sorted(tiers, key=lambda spec: spec.tier)]
+    hashes = hash_rows(conform(rows))
+    return rows_id(hashes, predicates=predicates, scale=scale_content(scale), rule_book=book)
 
 
 def _check_rows(rows: pa.Table, *, tiers: Sequence[TierSpec], scale: Scale) -> None:

@@ -99,6 +99,5 @@ def test_the_demo_runs_and_a_second_run_has_nothing_to_do(afrel: Afrel, tmp_path
     assert "The model on the test split" in first.stdout
     second = afrel("demo", tmp_path / "demo", timeout=300)
     done = [line for line in second.stderr.splitlines() if line.startswith("  ")]
-    idle = [line for line in done if "nothing to do" in line or line.lstrip().startswith(("tier ", "left out"))]
-    assert done == idle
+    assert len(done) >= 15 and all("nothing to do" in line for line in done)
     assert second.stdout == first.stdout

@@ -15,7 +15,7 @@ READS = {
                d.title, d.body, d.fields, j.grade
         from current_judgments j
         join pairs p using (pair_id) join queries q using (query_id) join docs d using (doc_id)
-        where p.split = 'train'
+        where p.split = 'train' and ($judgments = 'all' or starts_with(j.origin, $judgments))
         order by p.pair_id
         """
     ),
@@ -25,7 +25,7 @@ READS = {
         select f.* exclude (run_id, created_at), q.root_query_id, j.grade
         from current_judgments j
         join pairs p using (pair_id) join queries q using (query_id) join pair_features f using (pair_id)
-        where p.split = 'train'
+        where p.split = 'train' and ($judgments = 'all' or starts_with(j.origin, $judgments))
         order by p.pair_id
         """
     ),

@@ -44,7 +44,7 @@ def test_dev_and_test_grades_change_nothing(store: Store) -> None:
     fill(store)
     before = mine_book(store, scale=SCALE, max_rules=12, account=None, is_dry=True)
     held_back = store.frame("all_features").join(
-        store.frame("train_features").select("pair_id"), on="pair_id", how="anti"
+        store.frame("train_features", judgments="all").select("pair_id"), on="pair_id", how="anti"
     )
     stamp = {"origin": "import:other", "response_ids": [], "is_replayed": False, "run_id": "r", "created_at": now()}
     twisted = [
@@ -65,7 +65,7 @@ def test_new_judgments_are_mined_again_and_old_rules_stay(store: Store) -> None:
     fill(store)
     mine(store)
     before = set(store.frame("rule_book")["rule_id"])
-    pair_id = store.frame("train_features")["pair_id"][0]
+    pair_id = store.frame("train_features", judgments="all")["pair_id"][0]
     stamp = {"origin": "adjudicated", "response_ids": [], "is_replayed": False, "run_id": "r", "created_at": now()}
     store.append({"judgments": [{"judgment_id": "j_new", "pair_id": pair_id, "grade": 1, **stamp}]})
     assert mine_book(store, scale=SCALE, max_rules=12, account=None).finished_before is None
