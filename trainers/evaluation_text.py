@@ -10,7 +10,6 @@ from storage.store import Store
 from trainers.evaluation import Evaluation
 from trainers.metrics import Measure
 
-
 MODELS = ("run", "majority", "lexical")  # the order of columns
 
 
