@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
+# Where the demo's workspace goes.
+DEMO ?= demo
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check slow bench-cycle clean
 
 demo: $(VENV)/.ready
-	$(BIN)/afrel demo
+	$(BIN)/afrel demo $(DEMO)
 
 test: $(VENV)/.ready
 	@if [ -z "$$(command -v chromium)" ]; then echo "no Chromium found: browser tests are left out"; fi
