@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 DEMO ?= demo
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check slow bench-cycle clean
+.PHONY: demo test check lint slow bench-cycle clean
 
 demo: $(VENV)/.ready
 	$(BIN)/afrel demo $(DEMO)
@@ -20,11 +20,12 @@ test: $(VENV)/.ready
 slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -q -m slow
 
-check: $(VENV)/.ready
+lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) test
+
+check: lint test
 
 # AFREL_DATA names a folder of real judgements (see docs/benchmarks.md).
 bench-cycle: $(VENV)/.ready

@@ -41,7 +41,8 @@ def screen(
         if explain is not None:
             _explain(store, explain, as_json=as_json)
             return
-        _declare_causes(session, store)
+        if not dry_run:
+            _declare_causes(session, store)
         candidates = store.frame("unscreened")
         if candidates.is_empty():
             print("nothing to do: every candidate is screened")
@@ -151,21 +152,27 @@ def tier(
     tiers = (Tier(1, "tried", where),) if where is not None else parse_tiers(session.workspace.config.get("tiers", []))
     with session.store(sees_test=True) as store:
         rows = read_tier_rows(store)
-        assigned = assign(rows.frame, tiers)
+        # whoever tries predicates must not read test grades off the counts
+        tried = rows.frame if where is None else rows.frame.filter(rows.frame["split"] != "test")
+        assigned = assign(tried, tiers)
         cut = None if where is not None else _cut_already(store, assigned, tiers)
     counts = _tier_counts(assigned, tiers)
     left_out = {**rows.left_out, "meets no tier": int(assigned["tier"].is_null().sum())}
+    n_test = int((assigned["tier"].is_not_null() & (assigned["split"] == "test")).sum())
     if as_json:
-        print(json.dumps({"tiers": counts, "left_out": left_out, "snapshot_id": cut}, ensure_ascii=False))
+        told = {"tiers": counts, "test": n_test, "left_out": left_out, "snapshot_id": cut}
+        print(json.dumps(told, ensure_ascii=False))
         return
     if cut is not None:
         print(f"nothing to do: {cut} holds exactly these rows")
     for row in counts:
         grades = ", ".join(f"{n} of grade {grade}" for grade, n in row["train_grades"].items())
         print(
-            f"tier {row['tier']} {row['name']:<8} train {row['train']:>6}  dev {row['dev']:>5}  test {row['test']:>5}"
+            f"tier {row['tier']} {row['name']:<8} train {row['train']:>6}  dev {row['dev']:>5}"
             f"   train: {grades or 'none'}"
         )
+    if where is None:
+        print(f"test    {n_test:>26} rows; which tier they meet is not shown, for it tells of their grades")
     print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
 
 
@@ -192,8 +199,7 @@ def _tier_counts(assigned: pl.DataFrame, tiers: tuple[Tier, ...]) -> list[dict[s
                 "tier": one.tier,
                 "name": one.name,
                 "where": one.where,
-                **{split: by_split.get(split, 0) for split in ("train", "dev", "test")},
-                # grades of train rows only: test grades show nowhere but in evaluate
+                **{split: by_split.get(split, 0) for split in ("train", "dev")},
                 "train_grades": dict(sorted(Counter(train["grade"].to_list()).items())),
             }
         )
@@ -223,6 +229,11 @@ def snapshot(
         if rows.n_unscreened:
             raise UserError(
                 f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen"
+            )
+        if rows.n_without_features:
+            raise UserError(
+                f"{rows.n_without_features} settled pairs have no features yet: an ingest was cut short. "
+                "Run it again: afrel ingest FILE --map …"
             )
         assigned = assign(rows.frame, tiers)
         members = assigned.filter(assigned["tier"].is_not_null())

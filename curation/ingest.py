@@ -186,12 +186,12 @@ class _RowReader:
 
     def take(self, row: Mapping[str, str | None]) -> None:
         """Read one row into queries, docs, pairs and graded rows."""
+        grade = self._grade(row)
         query_id = self._query(row)
         doc_id = self._doc(row)
         if query_id is None or doc_id is None:
             return
         pair_id = pair_id_of(query_id, doc_id)
-        grade = self._grade(row)
         if pair_id in self._result.pairs and grade is None:
             self._result.n_repeated += 1
         self._result.pairs[pair_id] = {
@@ -213,15 +213,17 @@ class _RowReader:
             distinct = {grade for _, grade, _, _ in graded}
             held = self._known.grades.get(pair_id)
             if len(distinct) > 1 or (held is not None and distinct != {held}):
-                against = sorted(distinct | ({held} if held is not None else set()))
+                # a held grade is not told: it may be a test grade
+                against = " vs ".join(map(str, sorted(distinct)))
+                if held is not None:
+                    against += ", and another judgment is held"
                 for line, _, _, shown in graded:
-                    self._result.rejects.append(
-                        Reject(line, "conflicting_judgments", " vs ".join(map(str, against)), shown)
-                    )
+                    self._result.rejects.append(Reject(line, "conflicting_judgments", against, shown))
                 continue
             self._result.n_repeated += len(graded) - 1
             _, grade, rationale, _ = graded[0]
-            judgment_id = content_id("j", "import", self._source, pair_id, grade)
+            # the id must not tell the grade: one judgment a source and pair
+            judgment_id = content_id("j", "import", self._source, pair_id)
             self._result.judgments[judgment_id] = {
                 "judgment_id": judgment_id,
                 "pair_id": pair_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from storage.errors import UserError
 from storage.grades import Scale, parse_scale
 
 # What stands in a folder before `afrel.toml`, which is written last.
-HALF_MADE = {".gitignore", "afrel.duckdb", "afrel.duckdb.wal", "handover", ".publish"}
+HALF_MADE = {"store.lock", ".gitignore", "afrel.duckdb", "afrel.duckdb.wal", "handover", ".publish"}
 WORKSPACE_TOML = """\
 # An afrel workspace. Every key is optional; unknown keys are errors.
 
@@ -59,9 +61,17 @@ def init(
         _check_same(folder, grades)
         print(f"nothing to do: {folder} is a workspace already")
         return
-    _clear_half_made(folder)
+    _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
+    lock = os.open(folder / "store.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(
+            f"another afrel init is making {folder} right now. Wait for it: afrel -w {folder} status"
+        ) from None
+    _clear_half_made(folder)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     with Store.embedded(folder) as store, start_run(store, verb="init", config={"scale": scale}) as run:
         at = now()
@@ -86,20 +96,26 @@ def init(
         )
     # Written last: a folder with it is whole.
     (folder / CONFIG_NAME).write_text(WORKSPACE_TOML, encoding="utf-8")
+    os.close(lock)
     Workspace.open(folder)
     named = ", ".join(f"{g} {n}" for g, n in zip(grades.values, grades.names, strict=True))
     print(f"workspace {folder} with grades {named}")
     print(f"next: afrel -w {folder} account add NAME --role admin", file=sys.stderr)
 
 
-def _clear_half_made(folder: Path) -> None:
-    """Remove what a killed `init` left, which nobody can have used yet; refuse a folder with anything else in it."""
-    if not folder.exists():
-        return
-    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - HALF_MADE:
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder with anything in it but what a killed `init` leaves."""
+    if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - HALF_MADE):
         raise UserError(f"{folder} is not empty. Name a new or an empty folder: afrel init DIR")
+
+
+def _clear_half_made(folder: Path) -> None:
+    """Remove what a killed `init` left: `afrel.toml` is written last, so nobody can have used it."""
     for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != "store.lock":
+            entry.unlink()
 
 
 def _guideline(path: Path | None) -> str:

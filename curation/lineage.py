@@ -139,20 +139,33 @@ def _snapshot_links(store: Store, pair_id: str) -> list[Link]:
     for row in store.read("why_members", id=pair_id).to_pylist():
         signed = f"signed by {', '.join(row['signed_by'])}" if row["signed_by"] else "not signed"
         revoked = ", revoked" if row["is_revoked"] else ""
-        text = f"tier {row['tier']} {row['name']}, {signed}{revoked}, row {row['row_hash'][:12]}"
+        text = f"{row['tier_told']}, {signed}{revoked}"
         links.append(Link("snapshot", row["snapshot_id"], text))
-        for run in store.read("why_trained_on", id=row["snapshot_id"]).to_pylist():
-            links.append(Link("run", run["run_id"], f"trained on {row['snapshot_id']}: {run['status']}"))
     return links
 
 
 def _prediction_links(store: Store, pair_id: str) -> list[Link]:
-    return [
+    """Return what was trained on the pair's snapshots or says something of the pair, and what it says."""
+    predictions = store.read("why_predictions", id=pair_id).to_pylist()
+    snapshot_ids = [row["snapshot_id"] for row in store.read("why_members", id=pair_id).to_pylist()]
+    runs = store.read(
+        "why_training_runs", ids=sorted({row["train_run_id"] for row in predictions}), snapshot_ids=snapshot_ids
+    ).to_pylist()
+    links = [
+        Link(
+            "run",
+            run["run_id"],
+            f"trained on {run['snapshot_id']} with code {run['code_version']}: {run['status']}, "
+            f"{run['started_at']:%Y-%m-%d %H:%M}",
+        )
+        for run in runs
+    ]
+    return links + [
         Link(
             "prediction",
             row["prediction_id"],
             f"grade {row['grade']} with probabilities {[round(p, 3) for p in row['probabilities']]} "
             f"by {row['train_run_id']}, {row['run_id']}",
         )
-        for row in store.read("why_predictions", id=pair_id).to_pylist()
+        for row in predictions
     ]

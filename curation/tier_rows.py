@@ -25,6 +25,7 @@ class TierRows:
     frame: pl.DataFrame
     left_out: Mapping[str, int]
     n_unscreened: int
+    n_without_features: int
 
 
 def tier_rows(
@@ -96,7 +97,8 @@ def tier_rows(
             "is_revised"
         )
     )
-    return TierRows(rows, left_out, n_unscreened)
+    n_without_features = sum(pair_id not in evidence for pair_id in rows["pair_id"].to_list())
+    return TierRows(rows, left_out, n_unscreened, n_without_features)
 
 
 def rule_book(rules: pl.DataFrame) -> list[dict[str, object]]:

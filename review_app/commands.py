@@ -25,7 +25,7 @@ from review_app.decisions import (
     submit,
 )
 from review_app.replay import Recording, asked_for, read_recording
-from storage.accounts import Act
+from storage.accounts import Act, require
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import action_id, new_session
@@ -106,10 +106,13 @@ def _show_next(store: Store, account: str, *, as_json: bool) -> None:
         print(f"nothing to do: no candidate waits for {account}")
         return
     row = read_candidate(store, claimed[0])
+    # a reviewer is not told why a second look is wanted, nor what others said: an audit must be blind
+    for told in ("cause", "n_answers", "n_required", "status", "split"):
+        row.pop(told)
     if as_json:
         print(json.dumps(row, ensure_ascii=False, default=str))
         return
-    print(f"candidate  {row['candidate_id']}" + (f"   ({row['cause']})" if row["cause"] else ""))
+    print(f"candidate  {row['candidate_id']}")
     print(f"query      {row['query']}\ndoc        {row['title']}")
     for name, value in json.loads(row["fields"]).items():
         print(f"           {name}: {value}")
@@ -188,8 +191,11 @@ def adjudicate(
         with session.store(sees_test=True) as store:
             show_agreement(store, as_json=as_json)
         return
-    if replay is not None and by not in session.pins():
-        raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
+    if replay is not None:
+        pin = session.pins().get(str(by))
+        if pin is None:
+            raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
+        require(pin, Act.ADJUDICATE)
     with session.store(sees_test=True) as store:
         scale = read_scale(store)
         answered = read_answered(store)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -47,6 +48,8 @@ class Response:
     target_id: str | None = None
     seconds: float | None = None
     is_replayed: bool = False
+    # when the person acted, not when the row arrived: late answers must not overrule later ones
+    acted_at: datetime = field(default_factory=now)
 
     @property
     def response_id(self) -> str:
@@ -82,7 +85,6 @@ def submit(
 
     `proposals` gives each candidate's proposed grade and stored steps.
     """
-    at = now()
     edits = [preference_row(r, *proposals[r.candidate_id]) for r in responses]
     rows = [
         ResponseRow(
@@ -100,7 +102,7 @@ def submit(
             session=r.session,
             sequence=r.sequence,
             run_id=run_id,
-            created_at=at,
+            created_at=r.acted_at,
         )
         for r in responses
     ]
@@ -139,6 +141,7 @@ class Answered:
     proposed: Rationale
     answers: tuple[Answer, ...]
     written: tuple[Rationale, ...]
+    has_replayed: bool
 
     def steps_for(self, grade: int) -> str | None:
         """Return the stored steps that may go with a grade, None when there are none."""
@@ -167,6 +170,7 @@ def read_answered(store: Store) -> list[Answered]:
                     for m in members
                     if m["grade"] is not None and m["steps"]
                 ),
+                has_replayed=any(m["is_replayed"] for m in members),
             )
         )
     return answered
@@ -188,7 +192,7 @@ def settle_by_consensus(answered: Iterable[Answered], *, run_id: str) -> list[Ju
                 candidate_id=pair.candidate_id,
                 response_ids=agreed.response_ids,
                 steps=pair.steps_for(agreed.grade),
-                is_replayed=False,
+                is_replayed=pair.has_replayed,
                 run_id=run_id,
                 created_at=now(),
             )

@@ -143,8 +143,8 @@ def _show_training(progress: Progress, bar: Any, folder: Path) -> None:
         now = json.loads(newest.read_text(encoding="utf-8"))
     except ValueError:
         return
-    if isinstance(now.get("step"), int) and isinstance(now.get("n_steps"), int) and now["n_steps"]:
-        progress.update(bar, total=now["n_steps"], completed=now["step"])
+    if now.get("total"):
+        progress.update(bar, total=now["total"], completed=now["done"])
 
 
 def _afrel(

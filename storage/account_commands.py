@@ -31,8 +31,11 @@ def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="a-z, 0-9 and . _ - @")],
     role: Annotated[Role, typer.Option(help="What the account may do.")],
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Pin the key that lies at home now: for an account whose key was lost.")
+    ] = False,
 ) -> None:
-    """Add an account, or give one another role. The first must be an admin; then admins add the others.
+    """Add an account, give one another role, or pin a new key. The first must be an admin; then admins add the others.
 
     Example: afrel -w shop --as root account add ana --role reviewer
     """
@@ -40,7 +43,7 @@ def add(
     check_account(name)
     pins = session.pins()
     held = pins.get(name)
-    if held is not None and held.role == role:
+    if held is not None and held.role == role and not new_key:
         print(f"nothing to do: {name} is {role} already")
         return
     if pins:
@@ -51,7 +54,10 @@ def add(
         by = name
     if held is not None and held.role is Role.ADMIN and sum(pin.role is Role.ADMIN for pin in pins.values()) == 1:
         raise UserError(f"{name} is the only admin. Make another one first: afrel account add NAME --role admin")
-    public_key = held.public_key if held is not None else _own_key(name)
+    public_key = held.public_key if held is not None and not new_key else _own_key(name)
+    if held is not None and held.role == role and held.public_key == public_key:
+        print(f"nothing to do: {name} is pinned with this key already")
+        return
     pseudonym = held.pseudonym if held is not None else f"person_{secrets.token_hex(3)}"
     with session.store() as store:
         row = AccountRow(

@@ -57,19 +57,20 @@ def sql(
 
     Example: afrel -w shop sql "select status, count(*) as n from candidate_status group by status"
     """
-    from storage import console
     from storage.accounts import Act
+    from storage.console import run_query
+    from storage.query_results import to_csv, to_json, to_text
 
     session: Session = ctx.obj
     session.allow(Act.SQL)
     with session.store() as store:
         published = store.publish()
-    result = console.run_query(published, statement, seconds=seconds, max_rows=max_rows)
+    result = run_query(published, statement, seconds=seconds, max_rows=max_rows)
     if as_json:
-        print(console.to_json(result))
+        print(to_json(result))
     elif as_csv:
-        print(console.to_csv(result), end="")
+        print(to_csv(result), end="")
     else:
-        print(console.to_text(result))
+        print(to_text(result))
     if result.is_truncated:
         print(f"stopped after {max_rows} rows. For more: --max-rows N", file=sys.stderr)

@@ -7,6 +7,7 @@ connection is hardened before the first request: no file but the hand-over and p
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from storage.reads import READS
 
 Tables = Mapping[str, pa.Table | str]  # table name -> rows, or the name of a Parquet file in the hand-over folder
 LEASE = timedelta(minutes=30)
+LEFT_OVER_SECONDS = 3600
 RUN_COLUMNS = {"status", "counts", "finished_at"}
 
 _CLAIM = """
@@ -32,7 +34,7 @@ select q.candidate_id
 from queue q
 where not exists (select 1 from standing_responses s where s.pair_id = q.pair_id and s.account = $account)
   and q.n_open > (
-    select count(*) from leases l
+    select count(distinct l.account) from leases l
     where l.candidate_id = q.candidate_id and l.account <> $account and l.until > $now
       and not exists (
         select 1 from standing_responses s where s.pair_id = q.pair_id and s.account = l.account))
@@ -50,6 +52,9 @@ class Owner:
         self._publish_dir = root / ".publish"
         for folder in (self.handover_dir, self._publish_dir):
             folder.mkdir(exist_ok=True)
+        for left_over in self.handover_dir.glob("*.parquet"):
+            if time.time() - left_over.stat().st_mtime > LEFT_OVER_SECONDS:
+                left_over.unlink()  # its client was killed; a living one still asks for its own
         try:
             self._connection = duckdb.connect(str(root / "afrel.duckdb"), config={"threads": 2})
         except duckdb.Error as error:

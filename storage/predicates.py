@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 import duckdb
 import numpy as np
@@ -33,9 +34,16 @@ def check_predicate(text: str, *, columns: Collection[str]) -> str:
     Given a mapping of column name to DuckDB type, its types are checked too. UserError names what is not allowed and
     where, and the nearest name for an unknown column.
     """
+    types = tuple(columns.items()) if isinstance(columns, Mapping) else None
+    return _checked(text, tuple(columns), types)
+
+
+@lru_cache(maxsize=1024)
+def _checked(text: str, columns: tuple[str, ...], types: tuple[tuple[str, str], ...] | None) -> str:
+    """Check once: the owner asks for the same few predicates in every transaction, and types cost a DuckDB each."""
     condition = _condition(text, columns)
-    if isinstance(columns, Mapping):
-        _check_types(text, condition, columns)
+    if types is not None:
+        _check_types(text, condition, dict(types))
     return f"coalesce(try({condition}), false)"
 
 

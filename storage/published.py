@@ -15,10 +15,19 @@ import duckdb
 TEST_BLANKED = {
     "judgments": ("grade", "steps", "reason"),
     "responses": ("grade", "steps", "reason", "first_wrong_step"),
-    "preferences": ("chosen", "rejected"),
+    "candidate_status": ("cause", "n_required"),
+    "queue": ("cause", "n_required", "priority"),
 }
-# A rejected record may carry a test grade, and its split may be unknown: its text stays in the store.
-ALWAYS_BLANKED = {"ingest_rejects": ("value", "record"), "comments": ("text",)}
+# A rejected record may carry a test grade, and its split may be unknown: its text stays in the store. Session and
+# counter would let anybody who guesses a name find it behind a pseudonym, because an act's id is their hash.
+ALWAYS_BLANKED = {
+    "ingest_rejects": ("value", "record"),
+    "comments": ("text",),
+    "responses": ("session", "sequence"),
+    "approvals": ("sequence",),
+}
+# Rows whose being there, or whose hash, tells a test grade: an edit, a tier, a cause for a second look.
+TEST_ROWS_LEFT_OUT = {"preferences", "tier_members", "rollouts", "difficulty_scores"}
 LEFT_OUT = {"accounts", "migrations", "leases"}
 PEOPLE = ("account", "by_account")
 # What a curator asks for most, beside the tables: name, SQL.
@@ -46,20 +55,29 @@ def publish(connection: duckdb.DuckDBPyConnection, *, root: Path, scratch: Path)
     connection.execute("checkpoint")
     connection.execute(f"attach '{str(building).replace(chr(39), chr(39) * 2)}' as published")
     try:
-        connection.begin()
-        for table, columns in _tables(connection).items():
-            if table not in LEFT_OUT:
-                connection.execute(f"create table published.{table} as {_masked(table, columns)}")
-        connection.execute("create table published.people as select pseudonym, role, created_at from current_accounts")
-        connection.commit()
-        for name, sql in VIEWS:
-            connection.execute(f"create table published.{name} as {sql}")
-        connection.execute("checkpoint published")
+        _fill(connection)
     finally:
         connection.execute("detach published")
     os.chmod(building, 0o600)
     os.replace(building, copy)
     return copy
+
+
+def _fill(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write the copy's tables in one transaction, undone when it fails: the owner's connection must stay usable."""
+    connection.begin()
+    try:
+        for table, columns in _tables(connection).items():
+            if table not in LEFT_OUT:
+                connection.execute(f"create table published.{table} as {_masked(table, columns)}")
+        connection.execute("create table published.people as select pseudonym, role, created_at from current_accounts")
+        for name, sql in VIEWS:
+            connection.execute(f"create table published.{name} as {sql}")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("checkpoint published")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
@@ -83,10 +101,14 @@ def _masked(table: str, columns: list[str]) -> str:
                 f"(select any_value(a.pseudonym) from current_accounts a where a.account = t.{column}) as {column}"
             )
         elif column in ALWAYS_BLANKED.get(table, ()):
-            parts.append(f"null::varchar as {column}")
+            parts.append(f"null as {column}")
         elif column in blanked:
             parts.append(f"case when p.split = 'test' then null else t.{column} end as {column}")
         else:
             parts.append(f"t.{column}")
-    join = " left join pairs p on p.pair_id = t.pair_id" if blanked else ""
-    return f"select {', '.join(parts)} from {table} t{join}"
+    is_partial = table in TEST_ROWS_LEFT_OUT
+    join = " left join pairs p on p.pair_id = t.pair_id" if blanked or is_partial else ""
+    where = " where p.split is distinct from 'test'" if is_partial else ""
+    if table == "rule_recalls":  # of a rule cited once, the recall is the grade
+        where = " where t.split <> 'test'"
+    return f"select {', '.join(parts)} from {table} t{join}{where}"

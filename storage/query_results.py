@@ -64,13 +64,20 @@ def to_json(result: QueryResult) -> str:
 
 
 def to_csv(result: QueryResult) -> str:
-    """Return CSV (RFC 4180). A text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    """Return CSV, lines ended by a line feed as shells want them.
+
+    A text that a spreadsheet would take for a formula gets a leading apostrophe.
+    """
+    lines = [_csv_line([_defused(name) for name in result.columns])]
+    lines += [_csv_line([_csv_cell(value) for value in row]) for row in _rows(result)]
+    return "".join(lines)
+
+
+def _csv_line(cells: list[Any]) -> str:
+    """Write one line. The writer is told of both line ends, so that it quotes a cell with either of them."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_defused(name) for name in result.columns])
-    for row in _rows(result):
-        writer.writerow([_csv_cell(value) for value in row])
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def to_text(result: QueryResult) -> str:

@@ -117,7 +117,7 @@ def verify(
         if not pins_file.is_file():
             raise UserError(f"there is no file {pins_file}. Write the pins: afrel account pins > pins.json")
         pins = pins_from_json(pins_file.read_text(encoding="utf-8"))
-        directory = Path(snapshot or ".")
+        directory = Path(snapshot or ".").resolve()
     else:
         pins, directory = session.pins(), snapshot_directory(session, snapshot)
     verification = verify_snapshot(directory, pins)

@@ -25,18 +25,6 @@ class Workspace:
     config: dict[str, Any]
 
     @property
-    def database(self) -> Path:
-        return self.root / "afrel.duckdb"
-
-    @property
-    def published(self) -> Path:
-        return self.root / "published.duckdb"
-
-    @property
-    def handover_dir(self) -> Path:
-        return self.root / "handover"
-
-    @property
     def spool_dir(self) -> Path:
         return self.root / "spool"
 

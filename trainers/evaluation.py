@@ -106,8 +106,8 @@ def evaluation_rows(evaluation: Evaluation, *, run_id: str, at: datetime) -> dic
     return {
         "predictions": [
             {
-                # a model says the same about a pair whichever snapshot asks
-                "prediction_id": content_id("pr", evaluation.run_id, pair_id),
+                # by snapshot: the prompt carries its evidence, which another rule book words otherwise
+                "prediction_id": content_id("pr", evaluation.run_id, evaluation.snapshot_id, pair_id),
                 "pair_id": pair_id,
                 "grade": evaluation.scale.values[place],
                 "probabilities": probabilities,

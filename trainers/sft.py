@@ -121,8 +121,8 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
     )
     trainer.remove_callback(PrinterCallback)  # stdout is for results
     recorder.trainer = trainer
+    run.rewind_metrics(started_from(checkpoint))
     if checkpoint is not None:
-        run.rewind_metrics(started_from(checkpoint))
         tell(f"going on from step {started_from(checkpoint)}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)

@@ -53,17 +53,27 @@ READS = {
     ),
     "why_members": Read(
         """
-        select m.snapshot_id, m.tier, m.row_hash, m.judgment_id, t.name,
+        select m.snapshot_id,
+               -- tier and row hash of a test pair tell of its grade
+               case when p.split = 'test' then 'a test row'
+                    else 'tier ' || m.tier || ' ' || t.name || ', row ' || m.row_hash[:12] end as tier_told,
                (select list(a.pseudonym) from signatures s left join current_accounts a using (account)
                 where s.snapshot_id = m.snapshot_id and s.tier = m.tier) as signed_by,
                exists (select 1 from revocations r where r.snapshot_id = m.snapshot_id) as is_revoked
-        from tier_members m left join tiers t on t.snapshot_id = m.snapshot_id and t.tier = m.tier
+        from tier_members m join pairs p using (pair_id)
+        left join tiers t on t.snapshot_id = m.snapshot_id and t.tier = m.tier
         where m.pair_id = $id order by m.snapshot_id
         """
     ),
-    "why_runs": Read(
-        "select run_id, verb, status, started_at, code_version, config from runs "
-        "where list_contains($ids, run_id) order by started_at"
+    "why_training_runs": Read(
+        """
+        select run_id, status, started_at, code_version, json_extract_string(config, '$.snapshot_id') as snapshot_id
+        from runs
+        where verb = 'train'
+          and (list_contains($ids, run_id)
+               or list_contains($snapshot_ids, json_extract_string(config, '$.snapshot_id')))
+        order by started_at
+        """
     ),
     "why_trained_on": Read(
         """

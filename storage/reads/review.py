@@ -32,7 +32,7 @@ READS = {
     "answers_to_settle": Read(
         """
         select s.candidate_id, s.pair_id, s.status, s.n_required, c.grade as proposed_grade, c.steps as proposed_steps,
-               r.response_id, r.account, r.act, r.grade, r.steps,
+               r.response_id, r.account, r.act, r.grade, r.steps, r.is_replayed,
                xq.external_id as query_ref, xd.external_id as doc_ref
         from candidate_status s
         join candidates c using (candidate_id)

@@ -79,7 +79,7 @@ def test_a_text_that_is_a_formula_gets_an_apostrophe(text: str) -> None:
 
 def test_numbers_and_plain_texts_stay_as_they_are_in_csv() -> None:
     text = to_csv(_result(n=[-1, None], x=[-0.5, 2.0], s=['a "b", c', "a-b=c"], tags=[["=a"], None]))
-    assert text == 'n,x,s,tags\r\n-1,-0.5,"a ""b"", c","[""=a""]"\r\n,2.0,a-b=c,\r\n'
+    assert text == 'n,x,s,tags\n-1,-0.5,"a ""b"", c","[""=a""]"\n,2.0,a-b=c,\n'
 
 
 def test_a_terminal_gets_no_control_characters() -> None:

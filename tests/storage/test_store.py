@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,7 @@ def workspace(tmp_path: Path) -> Any:
 
 WRITER = """
 import sys
+from datetime import timedelta
 from pathlib import Path
 from storage.store import Store
 from storage.workspace import Workspace
@@ -345,3 +347,63 @@ def test_garbage_on_the_socket_harms_nobody(workspace: Workspace) -> None:
         assert store.read("query_splits").num_rows == 1
         mode = (workspace.root / "store.sock").stat().st_mode & 0o777
         assert mode == 0o600
+
+
+def test_the_latest_act_of_a_person_stands_whatever_order_acts_arrive_in(reviewed: Store) -> None:
+    first = response("1", 1, "ana", 0, sequence=1)
+    second = response("2", 1, "ana", 3, sequence=2, created_at=AT + timedelta(seconds=1))
+    reviewed.append({"responses": [second]})
+    reviewed.append({"responses": [first]})
+    assert [row["grade"] for row in reviewed.read("graded_answers").to_pylist()] == [3]
+
+
+def test_looking_twice_does_not_take_a_second_persons_place(store: Store) -> None:
+    cause = {
+        "review_cause_id": "rc",
+        "cause": "all",
+        "predicate": "confidence > 0",
+        "n_required": 2,
+        "created_at": AT,
+    }
+    store.append(
+        {
+            "review_causes": [cause],
+            "queries": [query("a")],
+            "pairs": [pair(1)],
+            "candidates": [candidate("1", 1)],
+            "screenings": [passed("1")],
+        }
+    )
+    store.claim("ana", 1)
+    store.claim("ana", 1)
+    assert store.claim("bo", 1).column("candidate_id").to_pylist() == ["c_1"]
+    assert store.claim("chen", 1).column("candidate_id").to_pylist() == []
+
+
+def test_a_publish_that_fails_leaves_the_store_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from storage import published
+
+    with Store.embedded(tmp_path) as store:
+        store.append({"queries": [query("a")]})
+        with monkeypatch.context() as patch:
+            patch.setattr(published, "VIEWS", (("broken", "select * from nothing"),))
+            with pytest.raises(duckdb.Error):
+                store.publish()
+        assert store.append({"queries": [query("b")]}) == {"queries": 1}
+        assert store.publish().exists()
+
+
+def test_no_id_in_the_published_copy_tells_a_test_grade() -> None:
+    """The ids of imported judgments are hashes; whoever knows their parts must not be able to try each grade."""
+    import polars as pl
+
+    from curation.ingest import Known, ingest_rows, parse_map
+    from storage.grades import parse_scale
+
+    def read(grade: int) -> set[str]:
+        frame = pl.DataFrame({"line": [2], "q": ["sofa"], "t": ["Sofa"], "g": [str(grade)], "s": ["test"]})
+        columns = parse_map("query=q,title=t,grade=g,split=s", frame.columns)
+        result = ingest_rows(frame, columns, scale=parse_scale("0-3"), grade_map={}, source="x", known=Known())
+        return {*result.judgments, *result.pairs, *result.queries, *result.docs}
+
+    assert read(0) == read(3)

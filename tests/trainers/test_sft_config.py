@@ -8,7 +8,7 @@ from trainers.sft_config import read_config, size_to
 
 def test_defaults_follow_the_kind_of_model() -> None:
     tiny, pretrained = read_config(None, {}), read_config(None, {"model": "org/model"})
-    assert (tiny.model, tiny.learning_rate) == ("tiny", 1e-3)
+    assert (tiny.model, tiny.learning_rate) == ("tiny", None)  # by the number of rows
     assert pretrained.learning_rate == 1e-5
 
 
@@ -40,4 +40,6 @@ def test_few_rows_get_more_epochs_and_smaller_batches() -> None:
         (4, 32),
         (2, 64),
     ]
-    assert size_to(read_config(None, {"epochs": 1}), 100).epochs == 1
+    assert [size_to(config, n).learning_rate for n in (100, 15000)] == [1e-3, 2e-3]
+    given = size_to(read_config(None, {"epochs": 1, "learning_rate": 0.5, "grade_balance": 0.0}), 100)
+    assert (given.epochs, given.learning_rate, given.grade_balance) == (1, 0.5, 0.0)
