@@ -12,7 +12,7 @@ import torch
 from storage.errors import UserError
 from trainers.run_directory import RunDirectory, file_digests
 from trainers.sft import run_key, train
-from trainers.sft_config import SftConfig
+from trainers.sft_config import SftConfig, size_to
 from trainers.snapshot_rows import load
 
 from .conftest import SMALL
@@ -23,7 +23,7 @@ import json, sys, torch
 from pathlib import Path
 from trainers.run_directory import RunDirectory
 from trainers.sft import train
-from trainers.sft_config import SftConfig
+from trainers.sft_config import SftConfig, size_to
 torch.set_num_threads(1)
 train(SftConfig(**json.loads(sys.argv[1])), Path(sys.argv[2]), run=RunDirectory(Path(sys.argv[3])))
 """
@@ -93,7 +93,7 @@ def test_each_step_records_the_rows_it_consumed(trained) -> None:
     visits = plan_visits(
         [len(row.prompt) + len(row.completion) for row in encoded if row],
         [len(row.prompt) + 1 for row in encoded if row],
-        epochs=10, batch_size=4, rationale_rate=SftConfig().rationale_rate, seed=0,
+        epochs=10, batch_size=4, rationale_rate=size_to(SftConfig(), len(rows)).rationale_rate, seed=0,
     )  # fmt: skip
     for step, line in enumerate(trained.run.read_metrics()[:5]):
         hashes = [rows["row_hash"][visit.row] for visit in visits[4 * step : 4 * step + 4]]
