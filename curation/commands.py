@@ -45,7 +45,10 @@ def screen(
             _declare_causes(session, store)
         candidates = store.frame("unscreened")
         if candidates.is_empty():
-            print("nothing to do: every candidate is screened")
+            why_idle = (
+                "every candidate is screened" if store.read("any_candidate").num_rows else "no candidates yet: label"
+            )
+            print(json.dumps({"screened": 0}) if as_json else f"nothing to do: {why_idle}")
             return
         context = ScreeningContext(
             scale=read_scale(store),
@@ -265,8 +268,9 @@ def snapshot(
         return
     print(f"{cut['snapshot_id']}: {cut['n_rows']} rows in {cut['directory']}")
     for one in cut["tiers"]:
-        splits = ", ".join(f"{n} {split}" for split, n in one["n_rows"].items())
+        splits = ", ".join(f"{n} {split}" for split, n in one["n_rows"].items() if split != "test")
         print(f"  tier {one['tier']} {one['name']}: {splits}")
+    print(f"  test, of all tiers: {sum(one['n_rows'].get('test', 0) for one in cut['tiers'])}")
     print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
     print(f"next, by another account: afrel --as ACCOUNT sign {cut['snapshot_id']}", file=sys.stderr)
 

@@ -92,10 +92,16 @@ def parse_grade_map(text: str, scale: Scale) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds already: external ids, splits by query id, import grades by pair id."""
+    """What the store holds already: external ids, splits by query id, import grades by pair id.
+
+    `query_ids` and `doc_ids` are this source's own. Another source's ids (`other_…`) only serve a source that has none
+    of its own: two shops both count from 1.
+    """
 
     query_ids: Mapping[str, str] = field(default_factory=dict)
     doc_ids: Mapping[str, str] = field(default_factory=dict)
+    other_query_ids: Mapping[str, str] = field(default_factory=dict)
+    other_doc_ids: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
     grades: Mapping[str, int] = field(default_factory=dict)
 
@@ -311,9 +317,12 @@ class _RowReader:
         external_id = self._cell(row, f"{kind}_id")
         if not external_id:
             raise _RefusedError(f"empty_{kind}_id", None)
-        own_id = self._seen_ids[kind].get(external_id)
+        others = self._known.other_query_ids if kind == "query" else self._known.other_doc_ids
+        own_id = (self._seen_ids[kind] or others).get(external_id)
         if own_id is None:
             raise _RefusedError(f"unknown_{kind}_id", external_id)
+        if kind == "query":
+            self._splits[own_id] = self._split(row, own_id, "")
         return own_id
 
     def _cell(self, row: Mapping[str, str | None], role: str) -> str | None:

@@ -55,8 +55,11 @@ def ingest(
     with session.store(sees_test=True) as store:  # the source brings test grades, and contradictions must be found
         scale = read_scale(store)
         done = finished_run(store, "ingest", input_digest)
-        if done:
-            print(f"nothing to do: {file} was ingested as {source!r} by {done}")
+        if done and not _had_unknown_ids(store, done):
+            if as_json:
+                print(json.dumps({"nothing_to_do": True, "ingested_by": done}))
+            else:
+                print(f"nothing to do: {file} was ingested as {source!r} by {done}")
             return
         grade_map = parse_grade_map(grades, scale)
         read = ingest_rows(
@@ -69,25 +72,41 @@ def ingest(
             with start_run(
                 store, verb="ingest", config=config, input_digest=input_digest, account=session.account
             ) as run:
-                new = _append(store, read, source, run)
+                new = _append(store, read, source, run, input_digest)
                 run.counts.update(new, rejects=dict(Counter(r.reason for r in read.rejects)))
                 n_features = add_features(store, run)
                 run.counts["pair_features"] = n_features
     _report(read, file, dry_run=dry_run, as_json=as_json)
 
 
+def _had_unknown_ids(store: Store, run_id: str) -> bool:
+    """Say whether a run set rows aside that may be taken now, because their queries or docs came later."""
+    (row,) = store.read("run", run_id=run_id).to_pylist()
+    rejects = json.loads(row["counts"] or "{}").get("rejects", {})
+    return bool({"unknown_query_id", "unknown_doc_id"} & set(rejects))
+
+
 def _known(store: Store, source: str) -> Known:
     """Return what the store knows; an id of this source goes before the same id of another."""
-    ids: dict[str, dict[str, str]] = {"query": {}, "doc": {}}
+    ids: dict[tuple[str, bool], dict[str, str]] = {
+        (kind, own): {} for kind in ("query", "doc") for own in (True, False)
+    }
     for row in store.read("external_ids", source=source).to_pylist():
-        ids[row["kind"]].setdefault(row["external_id"], row["content_id"])
+        ids[row["kind"], row["is_own"]][row["external_id"]] = row["content_id"]
     splits = {row["query_id"]: row["split"] for row in store.read("query_splits").to_pylist()}
     # the grade goes into the comparison only; it is never shown to the caller of ingest for a test pair
     grades = {row["pair_id"]: row["grade"] for row in store.read("import_grades").to_pylist()}
-    return Known(ids["query"], ids["doc"], splits, grades)
+    return Known(
+        query_ids=ids["query", True],
+        doc_ids=ids["doc", True],
+        other_query_ids=ids["query", False],
+        other_doc_ids=ids["doc", False],
+        splits=splits,
+        grades=grades,
+    )
 
 
-def _append(store: Store, read: Ingested, source: str, run: Run) -> dict[str, int]:
+def _append(store: Store, read: Ingested, source: str, run: Run, input_digest: str) -> dict[str, int]:
     at = now()
     stamp: dict[str, Any] = {"run_id": run.run_id, "created_at": at}
     sourced = {"source": source, **stamp}
@@ -108,16 +127,18 @@ def _append(store: Store, read: Ingested, source: str, run: Run) -> dict[str, in
                 }
                 for row in read.judgments.values()
             ],
-            "ingest_rejects": reject_rows(read.rejects, source, run.run_id, at),
+            "ingest_rejects": reject_rows(read.rejects, source, run.run_id, at, input_digest=input_digest),
         }
     )
 
 
-def reject_rows(rejects: Sequence[Reject], source: str, run_id: str, at: datetime) -> list[dict[str, Any]]:
-    """Return the stored form of rejects; two of one line and reason are one."""
+def reject_rows(
+    rejects: Sequence[Reject], source: str, run_id: str, at: datetime, *, input_digest: str
+) -> list[dict[str, Any]]:
+    """Return the stored form of rejects; the same file read again, as after a kill, gives the same ids."""
     return [
         {
-            "ingest_reject_id": content_id("ir", run_id, reject.line, reject.reason, reject.value),
+            "ingest_reject_id": content_id("ir", input_digest, reject.line, reject.reason, reject.value),
             "source": source,
             "line": reject.line,
             "reason": reject.reason,

@@ -17,9 +17,10 @@ import polars as pl
 
 from storage.errors import UserError
 
-LINE = "line"
+LINE = "\0line"  # a column no file can have
 QRELS_COLUMNS = ("query_id", "iteration", "doc_id", "grade")
 MAX_FIELD_CHARACTERS = 64 << 20
+MAX_SHOWN_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ def _read_jsonl(path: Path) -> SourceRows:
     for number, text in _lines(path, rejects):
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
-            rejects.append(Reject(number, "not_json", error.msg, text))
+        except (ValueError, RecursionError) as error:
+            rejects.append(Reject(number, "not_json", str(error)[:200], text[:MAX_SHOWN_CHARACTERS]))
             continue
         if not isinstance(record, dict):
             rejects.append(Reject(number, "not_an_object", type(record).__name__, text))
@@ -86,10 +87,30 @@ def _read_jsonl(path: Path) -> SourceRows:
 def _read_csv(path: Path) -> SourceRows:
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    header = next(reader, None)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, None)
+        _check_header(path, header)
+        return _csv_rows(reader, header or [])
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not well-formed CSV by line {reader.line_num}: {error}; perhaps a quote is never closed. "
+            "Nothing was ingested. Mend the line, or export the file again"
+        ) from error
+
+
+def _check_header(path: Path, header: list[str] | None) -> None:
     if not header:
         raise UserError(f"{path} has no header line. Its first line must name the columns")
+    if not _is_clean("".join(header)) or "\0" in "".join(header):
+        raise UserError(f"{path} is not UTF-8 text. Convert it: iconv -f UTF-16 -t UTF-8")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise UserError(f"{path} names the columns {repeated} more than once. Rename all but one")
+
+
+def _csv_rows(reader: Any, header: list[str]) -> SourceRows:
     records: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     line = reader.line_num + 1

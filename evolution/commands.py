@@ -183,6 +183,8 @@ def label(
         )
         report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
     _print_labelled(report, plan.proposer, is_dry=dry_run, as_json=as_json)
+    if report.failures and not report.n_labelled:
+        raise typer.Exit(1)  # a script must see that nothing was labelled
 
 
 def _connect(config: LlmConfig) -> LLM:

@@ -55,6 +55,11 @@ def respond(
         _replay_responses(session, replay, as_json=as_json)
         return
     account = session.require(Act.REVIEW).account
+    said = [grade is not None, accept, rationale is not None, discard is not None, cannot_tell, undo]
+    if candidate_id is None and any(said):
+        raise UserError("an answer needs its candidate: afrel --as ACCOUNT respond CANDIDATE --grade N")
+    if accept and rationale is not None:
+        raise UserError("--accept takes the suggested rationale. To write your own: --grade N --rationale TEXT")
     with session.store(sees_test=True) as store:
         scale = read_scale(store)
         if candidate_id is None:
@@ -83,8 +88,8 @@ def respond(
         check_response(response, scale)
         submit(store, [response], proposals={candidate_id: (row["grade"], row["steps"])})
         after = read_candidate(store, candidate_id)
-    said = f"{act.value}" + (f" {scale.name(response.grade)}" if response.grade is not None else "")
-    print(f"{candidate_id}: {said}; now {after['status']} ({after['n_answers']} of {after['n_required']} answers)")
+    what = f"{act.value}" + (f" {scale.name(response.grade)}" if response.grade is not None else "")
+    print(f"{candidate_id}: {what}; now {after['status']} ({after['n_answers']} of {after['n_required']} answers)")
 
 
 def _steps(rationale: str | None) -> str | None:
@@ -103,7 +108,7 @@ def _standing_id(store: Store, pair_id: str, account: str) -> str:
 def _show_next(store: Store, account: str, *, as_json: bool) -> None:
     claimed = store.claim(account, 1).column("candidate_id").to_pylist()
     if not claimed:
-        print(f"nothing to do: no candidate waits for {account}")
+        print("null" if as_json else f"nothing to do: no candidate waits for {account}")
         return
     row = read_candidate(store, claimed[0])
     # a reviewer is not told why a second look is wanted, nor what others said: an audit must be blind
@@ -187,15 +192,15 @@ def adjudicate(
     """
     session: Session = ctx.obj
     account = session.require(Act.REPLAY if replay is not None else Act.ADJUDICATE).account
+    has_decision = grade is not None or reason is not None
+    if has_decision and (candidate_id is None or agreement):
+        raise UserError("a decision needs its candidate and nothing else: afrel adjudicate CANDIDATE --grade N")
     if agreement:
         with session.store(sees_test=True) as store:
             show_agreement(store, as_json=as_json)
         return
     if replay is not None:
-        pin = session.pins().get(str(by))
-        if pin is None:
-            raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
-        require(pin, Act.ADJUDICATE)
+        _require_decider(session, by)
     with session.store(sees_test=True) as store:
         scale = read_scale(store)
         answered = read_answered(store)
@@ -231,6 +236,14 @@ def adjudicate(
         print(f"  {pair.candidate_id}: {said}")
     if left:
         print(f"decide: afrel --as {account} adjudicate {left[0].candidate_id} --grade N --reason …", file=sys.stderr)
+
+
+def _require_decider(session: Session, by: str | None) -> None:
+    """Refuse recorded decisions of somebody who may not decide."""
+    pin = session.pins().get(str(by))
+    if pin is None:
+        raise UserError(f"--replay needs --by ACCOUNT, whose decisions they were; {by!r} has no account here")
+    require(pin, Act.ADJUDICATE)
 
 
 def _decision(

@@ -56,7 +56,7 @@ class Scale:
     def find(self, text: str) -> int | None:
         """Return the grade a source's text stands for (its number or its name), None when it is off the scale."""
         text = text.strip()
-        if re.fullmatch(r"-?\d+(\.0+)?", text):
+        if re.fullmatch(r"-?\d{1,9}(\.0{1,9})?", text):
             value = int(float(text))
             return value if value in self.values else None
         folded = [name.casefold() for name in self.names]
@@ -77,6 +77,12 @@ def parse_scale(text: str) -> Scale:
         raise UserError(
             f"scale {text!r} has {len(values)} grades; afrel takes {MIN_GRADES} to {MAX_GRADES}, lowest first. "
             "Write it as 0-3 or bad,fair,good: afrel init DIR --scale 0-3"
+        )
+    numbered = [name for value, name in zip(values, names, strict=True) if name.isdigit() and int(name) != value]
+    if numbered:
+        raise UserError(
+            f"scale {text!r} names a grade by the number {numbered[0]!r}, which is not its place. "
+            f"Write a range, lowest to highest, such as --scale {names[0]}-{names[-1]}, or words"
         )
     if any(not name for name in names) or len({name.casefold() for name in names}) != len(names):
         raise UserError(f"scale {text!r} has an empty or repeated name. Name each grade once: --scale bad,fair,good")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,8 @@ class Owner:
                 maintain(self._connection)
             self._connection.commit()
         except BaseException:
-            self._connection.rollback()
+            with suppress(duckdb.Error):  # a rollback that fails must not hide why it was needed
+                self._connection.rollback()
             raise
         return outcomes
 

@@ -25,6 +25,7 @@ ALWAYS_BLANKED = {
     "comments": ("text",),
     "responses": ("session", "sequence"),
     "approvals": ("sequence",),
+    "tiers": ("n_rows",),
 }
 # Rows whose being there, or whose hash, tells a test grade: an edit, a tier, a cause for a second look.
 TEST_ROWS_LEFT_OUT = {"preferences", "tier_members", "rollouts", "difficulty_scores"}

@@ -23,6 +23,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from storage.errors import UserError
@@ -84,6 +85,12 @@ class StoreServer:
             result, rows = self._do(head, tables)
         except UserError as error:
             send(peer, {"user_error": str(error)})
+        except duckdb.FatalException as error:
+            # the database in this process is lost (a full disk); the file is not: the next client starts anew
+            traceback.print_exc()
+            reason = str(error).splitlines()[0]
+            send(peer, {"user_error": f"the store stopped: {reason}. Free the disk, then run the command again"})
+            os._exit(3)
         except Exception as error:
             traceback.print_exc()
             send(peer, {"error": f"{type(error).__name__}: {error}"})

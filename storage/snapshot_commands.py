@@ -110,7 +110,7 @@ def verify(
     Example: afrel -w shop verify snap_91be…
     """
     from storage.accounts import pins_from_json
-    from storage.snapshots import verify_snapshot
+    from storage.snapshots import Problem, verify_snapshot
 
     session: Session = ctx.obj
     if pins_file is not None:
@@ -122,16 +122,22 @@ def verify(
         pins, directory = session.pins(), snapshot_directory(session, snapshot)
     verification = verify_snapshot(directory, pins)
     manifest = verification.manifest
+    problems = list(verification.problems)
+    if pins_file is None:
+        with session.store() as store:
+            held = {row["tier"] for row in store.read("snapshot_revocations", snapshot_id=directory.name).to_pylist()}
+        if held - {revocation.tier for revocation in verification.revoked}:
+            problems.append(
+                Problem("revocations.json", "it lacks a revocation the workspace knows of: it was put back")
+            )
     signed = {str(tier): list(accounts) for tier, accounts in verification.signed_tiers.items()}
     revoked = verification.revoked
     if as_json:
-        problems = [{"path": p.path, "what": p.what} for p in verification.problems]
+        named = [{"path": p.path, "what": p.what} for p in problems]
         taken_back = [{"tier": r.tier, "reason": r.reason, "at": r.at} for r in revoked]
-        print(
-            json.dumps({"snapshot_id": directory.name, "problems": problems, "signed": signed, "revoked": taken_back})
-        )
+        print(json.dumps({"snapshot_id": directory.name, "problems": named, "signed": signed, "revoked": taken_back}))
     else:
-        for problem in [*verification.problems, *verification.not_counted]:
+        for problem in [*problems, *verification.not_counted]:
             print(f"  {problem}")
         n_rows_of = {str(e.tier): sum(e.n_rows.values()) for e in manifest.tiers} if manifest else {}
         for tier, accounts in signed.items():
@@ -142,9 +148,9 @@ def verify(
         for entry in revoked:
             print(f"  revoked {entry.at[:10]}: {entry.reason}")
         n_rows = manifest.n_rows if manifest is not None else 0
-        verdict = "ALTERED" if verification.problems else "whole"
-        print(f"{directory.name} is {verdict}: {n_rows} rows, {len(verification.problems)} problems")
-    if verification.problems:
+        verdict = "ALTERED" if problems else "whole"
+        print(f"{directory.name} is {verdict}: {n_rows} rows, {len(problems)} problems")
+    if problems:
         raise typer.Exit(1)
 
 

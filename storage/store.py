@@ -7,6 +7,7 @@ so a broken connection is answered by trying again.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -32,6 +33,7 @@ from storage.workspace import Workspace
 
 Rows: TypeAlias = "Sequence[Row] | Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame"
 START_SECONDS = 20.0
+CANNOT_WRITE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC}
 HANDOVER_BYTES = 16 << 20  # larger tables travel as a Parquet file in the hand-over folder
 
 
@@ -175,10 +177,15 @@ class SocketTransport:
                     send(peer, {"verb": verb, "params": params}, small)
                     head, rows = receive(peer)
                     break
-                except (WireError, OSError):
+                except (WireError, OSError) as error:
                     self.close()
+                    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+                        raise UserError(f"{self._root} cannot be written: {error.strerror}. Mend that first") from error
                     if time.monotonic() > give_up_at:
-                        raise
+                        raise UserError(
+                            f"the store process of {self._root} does not answer ({error}); its log is "
+                            f"{self._root / 'store.log'}"
+                        ) from error
         finally:
             for name in files.values():
                 (self._root / "handover" / name).unlink(missing_ok=True)

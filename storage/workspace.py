@@ -51,6 +51,12 @@ class Workspace:
             raise UserError(
                 f"{path} has unknown keys {unknown}; known are {sorted(KNOWN_TABLES)}. Remove or rename them"
             )
+        for name in ("tiers", "review_causes"):
+            tables = config.get(name, [])
+            if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
+                raise UserError(f"{path}: {name} must be tables, each under a line [[{name}]]")
+        if not isinstance(config.get("llm", {}), dict):
+            raise UserError(f"{path}: llm must be a table, under a line [llm]")
         return cls(root.resolve(), config)
 
     @classmethod

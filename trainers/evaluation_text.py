@@ -57,11 +57,11 @@ def _print_table(measures: Mapping[str, Sequence[Measure]]) -> None:
     models = sorted(measures, key=lambda model: (model not in MODELS, MODELS.index(model) if model in MODELS else 0))
     by_model = {model: {one.metric: one for one in measures[model]} for model in models}
     metrics = sorted({metric for held in by_model.values() for metric in held}, key=_place)
-    print(f"{'':<20}{'n':>6}  " + "".join(f"{model:<23}" for model in by_model).rstrip())
+    print(f"{'':<20}{'n':>6}  " + "".join(f"{model:<26}" for model in by_model).rstrip())
     for metric in metrics:
         ns = {held[metric].n for held in by_model.values() if metric in held}
         shown = str(ns.pop()) if len(ns) == 1 else "varies"
-        cells = "".join(f"{_cell(held.get(metric)):<23}" for held in by_model.values())
+        cells = "".join(f"{_cell(held.get(metric)):<26}" for held in by_model.values())
         print(f"{metric:<20}{shown:>6}  {cells}".rstrip())
 
 

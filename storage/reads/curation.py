@@ -5,10 +5,10 @@ from storage.reads.read import Read
 READS = {
     "external_ids": Read(
         """
-        select kind, external_id, content_id from external_ids where source = $source
+        select kind, external_id, content_id, true as is_own from external_ids where source = $source
         union all
         -- another source's id serves where it is this id's only meaning
-        select kind, external_id, min(content_id) from external_ids
+        select kind, external_id, min(content_id), false from external_ids
         where source <> $source group by kind, external_id having count(distinct content_id) = 1
         """
     ),
@@ -47,6 +47,7 @@ READS = {
         where exists (select 1 from screenings s where s.candidate_id = c.candidate_id and s.is_passed)
         """
     ),
+    "any_candidate": Read("select candidate_id from candidates limit 1"),
     "held_back_queries": Read("select query_id, text as query, split from queries where split <> 'train'"),
     "rules": Read("select rule_id, text, condition, grade, origin, status from rule_status order by rule_id"),
     "review_causes": Read(

@@ -19,7 +19,7 @@ from curation.ingest import (
     query_id_of,
     rationale_to_steps,
 )
-from curation.ingest_files import read_file
+from curation.ingest_files import LINE, read_file
 from storage.errors import UserError
 from storage.grades import parse_scale
 
@@ -30,8 +30,8 @@ MAP = "query=query,query_id=qid,title=title,doc_id=did,grade=grade,split=split"
 def take(rows: list[dict[str, str]], columns: str = MAP, grades: str = "", known: Known | None = None) -> Ingested:
     names = sorted({name for row in rows for name in row} | {p.split("=")[1] for p in columns.split(",")})
     frame = pl.DataFrame(
-        [{"line": n, **{name: row.get(name) for name in names}} for n, row in enumerate(rows, start=2)],
-        schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)},
+        [{LINE: n, **{name: row.get(name) for name in names}} for n, row in enumerate(rows, start=2)],
+        schema={LINE: pl.UInt32, **dict.fromkeys(names, pl.String)},
     )
     return ingest_rows(
         frame,
@@ -178,7 +178,7 @@ def test_jsonl_lines_that_cannot_be_read_are_set_aside(tmp_path: Path) -> None:
         b'{"q": null}',
     ]
     rows = read_file(write(tmp_path / "a.jsonl", b"\n".join(lines)))
-    assert rows.frame.to_dicts() == [{"line": 1, "q": "a", "n": "1"}, {"line": 7, "q": None, "n": None}]
+    assert rows.frame.to_dicts() == [{LINE: 1, "q": "a", "n": "1"}, {LINE: 7, "q": None, "n": None}]
     assert [(r.line, r.reason) for r in rows.rejects] == [
         (2, "not_json"),
         (3, "not_an_object"),
@@ -190,7 +190,7 @@ def test_jsonl_lines_that_cannot_be_read_are_set_aside(tmp_path: Path) -> None:
 def test_csv_keeps_quoted_breaks_and_tells_the_line_a_record_starts_on(tmp_path: Path) -> None:
     content = b'\xef\xbb\xbfq,t\n"two\nlines",x\nshort\nbad\xff,y\nlast,z\n'
     rows = read_file(write(tmp_path / "a.csv", content))
-    assert rows.frame.to_dicts() == [{"line": 2, "q": "two\nlines", "t": "x"}, {"line": 6, "q": "last", "t": "z"}]
+    assert rows.frame.to_dicts() == [{LINE: 2, "q": "two\nlines", "t": "x"}, {LINE: 6, "q": "last", "t": "z"}]
     assert [(r.line, r.reason) for r in rows.rejects] == [(4, "wrong_number_of_cells"), (5, "bad_encoding")]
 
 
@@ -213,3 +213,52 @@ def test_qrels_are_four_columns(tmp_path: Path) -> None:
 def test_an_empty_or_foreign_file_is_told(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_file(write(tmp_path / name, content))
+
+
+def test_a_quote_that_is_never_closed_stops_the_file_and_loses_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b'query,grade,title\nq1,3,"t1\nq2,2,t2\nq3,1,t3\n')
+    with pytest.raises(UserError, match="perhaps a quote is never closed"):
+        read_file(path)
+
+
+def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"names the columns \['grade'\] more than once"):
+        read_file(write(tmp_path / "a.csv", b"query,grade,grade\nq,1,2\n"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_column_named_line_is_a_column_like_any_other(tmp_path: Path, name: str) -> None:
+    content = b"q,line\nred,hello\n" if name == "a.csv" else b'{"q": "red", "line": "hello"}\n'
+    assert read_file(write(tmp_path / name, content)).frame["line"].to_list() == ["hello"]
+
+
+def test_json_no_parser_can_take_is_set_aside(tmp_path: Path) -> None:
+    lines = [b'{"q": ' + b"[" * 100_000, b'{"q": ' + b"9" * 5000 + b"}", b'{"q": "good"}']
+    rows = read_file(write(tmp_path / "a.jsonl", b"\n".join(lines)))
+    assert [r.reason for r in rows.rejects] == ["not_json", "not_json"] and len(rows.frame) == 1
+
+
+def test_a_utf16_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not UTF-8"):
+        read_file(write(tmp_path / "a.csv", "q,t\na,b\n".encode("utf-16")))
+
+
+def test_two_sources_may_both_count_from_one() -> None:
+    known = Known(other_query_ids={"q1": "q_other"}, other_doc_ids={"d1": "d_other"})
+    assert reasons(take([row()], known=known)) == []
+
+
+def test_ids_alone_are_looked_up_among_the_sources_own_first() -> None:
+    only_ids = [{"qid": "q1", "did": "d1", "grade": "1"}]
+    columns = "query_id=qid,doc_id=did,grade=grade"
+    elsewhere = Known(other_query_ids={"q1": "q_o"}, other_doc_ids={"d1": "d_o"}, splits={"q_o": "train"})
+    assert list(take(only_ids, columns, known=elsewhere).pairs) == [pair_id_of("q_o", "d_o")]
+    own = Known(query_ids={"q2": "q_2"}, other_query_ids={"q1": "q_o"}, other_doc_ids={"d1": "d_o"})
+    assert reasons(take(only_ids, columns, known=own)) == [(2, "unknown_query_id")]
+
+
+def test_the_split_of_a_judgment_by_ids_is_held_against_the_querys() -> None:
+    known = Known(query_ids={"q1": "q_1"}, doc_ids={"d1": "d_1"}, splits={"q_1": "train"})
+    rows = [{"qid": "q1", "did": "d1", "grade": "1", "split": split} for split in ("train", "test", "nonsense")]
+    result = take(rows, "query_id=qid,doc_id=did,grade=grade,split=split", known=known)
+    assert reasons(result) == [(3, "split_conflict"), (4, "unknown_split")]

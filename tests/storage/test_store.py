@@ -398,10 +398,11 @@ def test_no_id_in_the_published_copy_tells_a_test_grade() -> None:
     import polars as pl
 
     from curation.ingest import Known, ingest_rows, parse_map
+    from curation.ingest_files import LINE
     from storage.grades import parse_scale
 
     def read(grade: int) -> set[str]:
-        frame = pl.DataFrame({"line": [2], "q": ["sofa"], "t": ["Sofa"], "g": [str(grade)], "s": ["test"]})
+        frame = pl.DataFrame({LINE: [2], "q": ["sofa"], "t": ["Sofa"], "g": [str(grade)], "s": ["test"]})
         columns = parse_map("query=q,title=t,grade=g,split=s", frame.columns)
         result = ingest_rows(frame, columns, scale=parse_scale("0-3"), grade_map={}, source="x", known=Known())
         return {*result.judgments, *result.pairs, *result.queries, *result.docs}
