@@ -203,7 +203,8 @@ def adjudicate(
         _require_decider(session, by)
     with session.store(sees_test=True) as store:
         scale = read_scale(store)
-        answered = read_answered(store)
+        # an adjudicator may overrule what is settled: the later judgment stands
+        answered = read_answered(store, candidate_id=candidate_id)
         decisions: list[Decision] = []
         if candidate_id is not None:
             decisions.append(_decision(answered, candidate_id, grade, scale, account, reason))
@@ -255,7 +256,7 @@ def _decision(
         if pair.candidate_id == candidate_id:
             act_id = action_id(account, f"{new_session()}:adjudicate", 1)
             return Decision(pair, grade, account, reason, False, act_id)
-    raise UserError(f"{candidate_id} is not waiting for a decision. List those that do: afrel adjudicate")
+    raise UserError(f"{candidate_id} has no answers to decide on. List those that wait: afrel adjudicate")
 
 
 def _recorded_decisions(disputed: list[Answered], recording: Recording, by: str) -> list[Decision]:

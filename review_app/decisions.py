@@ -149,9 +149,9 @@ class Answered:
         return steps_to_json(steps) if steps else None
 
 
-def read_answered(store: Store) -> list[Answered]:
-    """Return every pair that has its answers and no judgment."""
-    rows = store.read("answers_to_settle").to_pylist()
+def read_answered(store: Store, *, candidate_id: str | None = None) -> list[Answered]:
+    """Return every pair that has its answers and no judgment; also a settled one whose candidate is named."""
+    rows = store.read("answers_to_settle", candidate_id=candidate_id or "").to_pylist()
     answered = []
     for _, group in groupby(rows, key=lambda row: row["candidate_id"]):
         members = list({row["response_id"]: row for row in group}.values())

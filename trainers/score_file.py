@@ -95,6 +95,8 @@ def write_scores(
     columns: dict[str, Any] = {
         "query_id": [pair.query_id for pair in pairs],
         "doc_id": [pair.doc_id for pair in pairs],
+        "query": [pair.query for pair in pairs],
+        "title": [pair.title for pair in pairs],
         "grade": grades,
         "expected_grade": expected,
     }

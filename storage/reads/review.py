@@ -28,7 +28,7 @@ READS = {
         """,
         shows_test=True,
     ),
-    # What people said of pairs that have all their answers and no judgment yet.
+    # What people said of pairs that have all their answers and no judgment yet, and of one pair that is asked for.
     "answers_to_settle": Read(
         """
         select s.candidate_id, s.pair_id, s.status, s.n_required, c.grade as proposed_grade, c.steps as proposed_steps,
@@ -40,7 +40,7 @@ READS = {
         join standing_responses r on r.pair_id = s.pair_id
         left join external_ids xq on xq.content_id = p.query_id and xq.kind = 'query'
         left join external_ids xd on xd.content_id = p.doc_id and xd.kind = 'doc'
-        where s.status in ('answered', 'disputed', 'discarded')
+        where s.status in ('answered', 'disputed', 'discarded') or s.candidate_id = $candidate_id
         order by s.candidate_id, r.response_id
         """,
         shows_test=True,

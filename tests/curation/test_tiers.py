@@ -80,8 +80,8 @@ def test_no_rows_make_no_tiers() -> None:
 
 
 def test_the_default_tiers_are_sound() -> None:
-    for tier in DEFAULT_TIERS:
-        check_predicate(tier.where, columns=TIER_COLUMNS)
+    checked = [check_predicate(tier.where, columns=TIER_COLUMNS) for tier in DEFAULT_TIERS]
+    assert len(set(checked)) == len(DEFAULT_TIERS) == 3
 
 
 def test_a_workspace_may_set_its_own_tiers_in_any_order() -> None:

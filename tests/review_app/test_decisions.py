@@ -175,6 +175,17 @@ def test_disputed_pairs_wait_for_an_adjudicator_whose_word_is_final(store: Store
     assert read_answered(store) == []
 
 
+def test_an_adjudicator_may_overrule_what_is_settled(store: Store) -> None:
+    add_pair(store, 1)
+    answer(store, 1, "ana", 2)
+    settle(store)
+    assert read_answered(store) == []
+    (pair,) = read_answered(store, candidate_id="c_1")
+    for grade, act_id in ((0, "a_j1"), (1, "a_j2")):
+        store.append({"judgments": [adjudicated_row(Decision(pair, grade, "dora", None, False, act_id), run_id="r")]})
+        assert [(found, origin) for found, origin, _ in current(store)] == [(grade, "adjudicated")]
+
+
 def test_the_same_answer_sent_twice_counts_once(store: Store) -> None:
     add_pair(store, 1)
     answer(store, 1, "ana", 2)

@@ -71,7 +71,8 @@ def test_scores_are_written_with_their_probabilities(trained, tmp_path) -> None:
     write_scores(tmp_path / "out", ranker, pairs, probabilities)
     scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
     assert scores.columns == [
-        "query_id", "doc_id", "grade", "expected_grade", "probability_0", "probability_1", "probability_2",
+        "query_id", "doc_id", "query", "title", "grade", "expected_grade",
+        "probability_0", "probability_1", "probability_2",
     ]  # fmt: skip
     row = scores.row(0, named=True)
     assert row["probability_0"] + row["probability_1"] + row["probability_2"] == pytest.approx(1)
