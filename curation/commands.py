@@ -260,6 +260,11 @@ def snapshot(
             cutter=key,
             pins=pins,
         )
+        if not cut["is_new"] and store.read("snapshot_revocations", snapshot_id=cut["snapshot_id"]).num_rows:
+            raise UserError(
+                f"{cut['snapshot_id']} holds exactly these rows and was revoked. Mend what was wrong first: "
+                "a judgment (afrel adjudicate), a rule (afrel approve --reject) or the tiers in afrel.toml"
+            )
     if as_json:
         print(json.dumps(cut, ensure_ascii=False))
         return

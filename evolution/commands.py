@@ -106,7 +106,9 @@ def approve(
     if as_json:
         print(json.dumps({"decision": decision.decision, "kind": kind, "ids": new, "dry_run": dry_run}))
     elif not new:
-        print(f"nothing to do: no {kind} named is without that decision")
+        n_left = int((book["status"] == "proposed").sum()) if every else 0
+        below = f"; {n_left} proposed ones fall below {min_accuracy:g} of {min_votes} votes" if n_left else ""
+        print(f"nothing to do: no {kind} named is without that decision{below}")
     else:
         print(f"{len(new)} {kind}{'s' if len(new) > 1 else ''} {decision.status}{' (dry run)' if dry_run else ''}")
 

@@ -81,3 +81,31 @@ def test_the_first_account_must_be_an_admin_and_only_admins_add_others(afrel: Af
     assert (
         "nothing to do" in afrel("account", "add", "ana", "--role", "reviewer", workspace=folder, account="root").stdout
     )
+
+
+def test_what_was_revoked_is_not_cut_again_unchanged(afrel: Afrel, shop: Path) -> None:
+    afrel("account", "add", "dora", "--role", "adjudicator", workspace=shop, account="root")
+    snapshot_id = afrel("snapshot", workspace=shop, account="root").stdout.split(":")[0]
+    afrel("sign", workspace=shop, account="dora")
+    assert "is whole" in afrel("verify", workspace=shop).stdout
+    kept = (shop / "snapshots" / snapshot_id / "revocations.json").read_bytes()
+    afrel("revoke", snapshot_id, "--reason", "wrong size rule", workspace=shop, account="dora")
+    again = afrel("snapshot", workspace=shop, account="root", ok=False)
+    assert again.returncode == 2 and "was revoked" in again.stderr
+    (shop / "snapshots" / snapshot_id / "revocations.json").write_bytes(kept)
+    put_back = afrel("verify", workspace=shop, ok=False)
+    assert put_back.returncode == 1 and "revocations.json" in put_back.stdout
+
+
+def test_judgments_may_be_ingested_again_once_their_texts_are_there(afrel: Afrel, tmp_path: Path) -> None:
+    folder = tmp_path / "late"
+    afrel("init", folder)
+    (tmp_path / "j.csv").write_text("query_id,doc_id,grade\n1,1,3\n")
+    (tmp_path / "q.csv").write_text("query_id,query\n1,red sofa\n")
+    (tmp_path / "d.csv").write_text("doc_id,title\n1,Sofa\n")
+    judged = ("ingest", tmp_path / "j.csv", "--map", "query_id=query_id,doc_id=doc_id,grade=grade", "--source", "s")
+    assert "unknown_query_id" in afrel(*judged, workspace=folder).stderr
+    for name, columns in (("q", "query_id=query_id,query=query"), ("d", "doc_id=doc_id,title=title")):
+        afrel("ingest", tmp_path / f"{name}.csv", "--map", columns, "--source", "s", workspace=folder)
+    assert "1 judgments" in afrel(*judged, workspace=folder).stdout
+    assert "nothing to do" in afrel(*judged, workspace=folder).stdout
