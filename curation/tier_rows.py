@@ -6,7 +6,6 @@ when its grade is the settled grade, else none (the row then trains grade-only).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -104,4 +103,4 @@ def tier_rows(
 def rule_book(rules: pl.DataFrame) -> list[dict[str, object]]:
     """Return the approved rules as a snapshot freezes them, sorted by id."""
     approved = rules.filter(pl.col("status") == "approved").sort("rule_id")
-    return json.loads(json.dumps(approved.select("rule_id", "text", "condition", "grade").to_dicts()))  # type: ignore[no-any-return]
+    return approved.select("rule_id", "text", "condition", "grade").to_dicts()

@@ -142,16 +142,20 @@ def _replay_responses(session: Session, path: Path, *, as_json: bool) -> None:
             )
         used = _lines_replayed(store, recording)
         n_before = len(used)
-        if not _next_round(store, recording, used):
+        waiting = _open_rows(store)
+        responses = asked_for(recording, waiting, used_lines=used)
+        if not responses:
             print(f"nothing to do: no candidate asks for an answer {path} has ({n_before} replayed before)")
             return
-        used = _lines_replayed(store, recording)
         with start_run(store, verb="respond", config={"replay": str(path)}, account=admin) as run:
             acts: Counter[str] = Counter()
-            while responses := _next_round(store, recording, used):
-                proposals = {row["candidate_id"]: (row["grade"], row["steps"]) for row in _open_rows(store)}
+            while responses:
+                proposals = {row["candidate_id"]: (row["grade"], row["steps"]) for row in waiting}
                 submit(store, responses, proposals=proposals, run_id=run.run_id)
                 acts.update(response.act.value for response in responses)
+                # an answer may call for another one, so the queue is asked again
+                waiting = _open_rows(store)
+                responses = asked_for(recording, waiting, used_lines=used)
             run.counts.update(acts, not_asked_for=len(recording.records) - len(used))
             counts = dict(run.counts)
     if as_json:
@@ -163,10 +167,6 @@ def _replay_responses(session: Session, path: Path, *, as_json: bool) -> None:
 
 def _open_rows(store: Store) -> list[dict[str, Any]]:
     return list(store.read("open_by_external_id").to_pylist())
-
-
-def _next_round(store: Store, recording: Recording, used: set[int]) -> list[Response]:
-    return asked_for(recording, _open_rows(store), used_lines=used)
 
 
 def _lines_replayed(store: Store, recording: Recording) -> set[int]:

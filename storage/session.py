@@ -44,7 +44,7 @@ class Session:
 
         if self.account is None:
             raise UserError(f"{act} needs an account. Say who you are before the verb: afrel --as ACCOUNT …")
-        pin = self._pin(self.account)
+        pin = self.pins().get(self.account)
         key = unlock(afrel_home(), self.account, read_password(self.account))
         if pin is None or key.public_key != pin.public_key:
             raise UserError(
@@ -68,9 +68,6 @@ class Session:
         return {
             row["account"]: Pin(row["account"], Role(row["role"]), row["public_key"], row["pseudonym"]) for row in rows
         }
-
-    def _pin(self, account: str) -> Pin | None:
-        return self.pins().get(account)
 
 
 def read_scale(store: Store) -> Scale:

@@ -89,10 +89,8 @@ def write_snapshot(
     _check_rows(rows, tiers=tiers, scale=scale)
     hashes = hash_rows(rows)
     rows = rows.add_column(0, ROW_SCHEMA.field("row_hash"), pa.array(hashes, pa.string())).sort_by("row_hash")
-    book = sorted((dict(rule) for rule in rule_book), key=lambda rule: str(rule["rule_id"]))
-    specs = sorted(tiers, key=lambda spec: spec.tier)
-    predicates = [(spec.tier, spec.predicate) for spec in specs]
-    snapshot_id = rows_id(hashes, predicates=predicates, scale=scale_content(scale), rule_book=book)
+    book, specs = _sorted_book(rule_book), sorted(tiers, key=lambda spec: spec.tier)
+    snapshot_id = _id_of(hashes, specs, scale=scale, book=book)
     place = snapshots_dir / snapshot_id
     if place.exists():
         return _existing(place)
@@ -118,9 +116,17 @@ def write_snapshot(
 
 def identify(rows: pa.Table, tiers: Sequence[TierSpec], *, scale: Scale, rule_book: Sequence[Mapping[str, Any]]) -> str:
     """Return the id a snapshot of these rows would have, cutting nothing."""
-    book = sorted((dict(rule) for rule in rule_book), key=lambda rule: str(rule["rule_id"]))
-    predicates = [(spec.tier, spec.predicate) for spec in sorted(tiers, key=lambda spec: spec.tier)]
-    hashes = hash_rows(conform(rows))
+    specs = sorted(tiers, key=lambda spec: spec.tier)
+    return _id_of(hash_rows(conform(rows)), specs, scale=scale, book=_sorted_book(rule_book))
+
+
+def _sorted_book(rule_book: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return sorted((dict(rule) for rule in rule_book), key=lambda rule: str(rule["rule_id"]))
+
+
+def _id_of(hashes: Sequence[str], specs: Sequence[TierSpec], *, scale: Scale, book: list[dict[str, Any]]) -> str:
+    """Return the snapshot's id; specs and book come sorted."""
+    predicates = [(spec.tier, spec.predicate) for spec in specs]
     return rows_id(hashes, predicates=predicates, scale=scale_content(scale), rule_book=book)
 
 
