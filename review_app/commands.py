@@ -13,19 +13,25 @@ import typer
 
 from review_app.agreement_report import show_agreement
 from review_app.decisions import (
-    Answered,
-    Decision,
+    History,
     Response,
-    ResponseAct,
-    adjudicated_row,
+    Turn,
+    cannot_tell,
     check_response,
-    read_answered,
+    discard,
+    put_off,
     read_candidate,
-    settle_by_consensus,
+    read_history,
+    redo,
+    save,
     submit,
+    undo,
 )
 from review_app.replay import Recording, asked_for, read_recording
+from review_app.settling import Answered, Decision, adjudicated_row, read_answered, settle_by_consensus
+from review_app.terminal import show_act, show_candidate
 from storage.accounts import Act, require
+from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import action_id, new_session
@@ -37,12 +43,16 @@ from storage.store import Store
 def respond(
     ctx: typer.Context,
     candidate_id: Annotated[str | None, typer.Argument(metavar="[CANDIDATE]", help="Omit it to see the next.")] = None,
-    grade: Annotated[int | None, typer.Option(help="Your grade.")] = None,
+    grade: Annotated[int | None, typer.Option(help="Your grade; given again, it replaces your answer.")] = None,
     accept: Annotated[bool, typer.Option("--accept", help="Take the suggested grade and rationale.")] = False,
     rationale: Annotated[str | None, typer.Option(help="Your reasons, if you change the suggestion's.")] = None,
-    discard: Annotated[str | None, typer.Option(metavar="REASON", help="The pair is not worth a grade.")] = None,
-    cannot_tell: Annotated[bool, typer.Option("--cannot-tell", help="You cannot tell the grade.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Withdraw your answer on this candidate.")] = False,
+    reason: Annotated[
+        str | None, typer.Option("--discard", metavar="REASON", help="The pair is not worth a grade.")
+    ] = None,
+    says_cannot_tell: Annotated[bool, typer.Option("--cannot-tell", help="You cannot tell the grade.")] = False,
+    says_later: Annotated[bool, typer.Option("--later", help="No answer now; one you gave before stays.")] = False,
+    takes_back: Annotated[bool, typer.Option("--undo", help="Take back the last thing you said of it.")] = False,
+    gives_again: Annotated[bool, typer.Option("--redo", help="Say again what you last took back.")] = False,
     replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Replay recorded answers (admin).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -55,41 +65,41 @@ def respond(
         _replay_responses(session, replay, as_json=as_json)
         return
     account = session.require(Act.REVIEW).account
-    said = [grade is not None, accept, rationale is not None, discard is not None, cannot_tell, undo]
-    if candidate_id is None and any(said):
+    grades = accept or grade is not None
+    said = [grades, reason is not None, says_cannot_tell, says_later, takes_back, gives_again]
+    if candidate_id is None and (any(said) or rationale is not None):
         raise UserError("an answer needs its candidate: afrel --as ACCOUNT respond CANDIDATE --grade N")
     if accept and rationale is not None:
         raise UserError("--accept takes the suggested rationale. To write your own: --grade N --rationale TEXT")
     with session.store(sees_test=True) as store:
-        scale = read_scale(store)
         if candidate_id is None:
             _show_next(store, account, as_json=as_json)
             return
         row = read_candidate(store, candidate_id)
-        target_id = _standing_id(store, row["pair_id"], account) if undo else None
-        chosen = [undo, discard is not None, cannot_tell, accept or grade is not None]
-        if sum(chosen) != 1 or (accept and grade is not None):
-            raise UserError("say one thing: --grade N, --accept, --discard REASON, --cannot-tell or --undo")
-        act = [ResponseAct.WITHDRAWN, ResponseAct.DISCARDED, ResponseAct.CANNOT_TELL, ResponseAct.SUBMITTED][
-            chosen.index(True)
-        ]
-        response = Response(
-            candidate_id=candidate_id,
-            pair_id=row["pair_id"],
-            account=account,
-            act=act,
-            session=new_session(),
-            sequence=1,
-            grade=row["grade"] if accept else grade,
-            steps=row["steps"] if accept else _steps(rationale),
-            reason=discard,
-            target_id=target_id,
-        )
+        if sum(said) != 1 or (accept and grade is not None) or (rationale is not None and grade is None):
+            raise UserError(
+                "say one thing: --grade N [--rationale TEXT], --accept, --discard REASON, --cannot-tell, --later, "
+                "--undo or --redo"
+            )
+        history = read_history(store, row["pair_id"], account)
+        turn = Turn(candidate_id, row["pair_id"], account, new_session(), 1, acted_at=history.stamp(now()))
+        if grades:
+            steps = row["steps"] if accept else _steps(rationale)
+            response = submit(turn, row["grade"] if accept else grade, steps=steps)
+        elif reason is not None:
+            response = discard(turn, reason)
+        elif says_cannot_tell:
+            response = cannot_tell(turn)
+        elif says_later:
+            response = put_off(turn)
+        else:
+            response = _undone_or_redone(turn, history, takes_back=takes_back)
+        scale = read_scale(store)
         check_response(response, scale)
-        submit(store, [response], proposals={candidate_id: (row["grade"], row["steps"])})
+        save(store, [response], proposals={candidate_id: (row["grade"], row["steps"])})
         after = read_candidate(store, candidate_id)
-    what = f"{act.value}" + (f" {scale.name(response.grade)}" if response.grade is not None else "")
-    print(f"{candidate_id}: {what}; now {after['status']} ({after['n_answers']} of {after['n_required']} answers)")
+        standing = read_history(store, row["pair_id"], account).standing
+    show_act(response, history, standing, after, scale, as_json=as_json)
 
 
 def _steps(rationale: str | None) -> str | None:
@@ -98,11 +108,15 @@ def _steps(rationale: str | None) -> str | None:
     return rationale_to_steps(rationale)
 
 
-def _standing_id(store: Store, pair_id: str, account: str) -> str:
-    found = store.read("last_response", pair_id=pair_id, account=account).column("response_id").to_pylist()
-    if not found:
-        raise UserError(f"{account} has no answer on this pair to withdraw")
-    return str(found[0])
+def _undone_or_redone(turn: Turn, history: History, *, takes_back: bool) -> Response:
+    again = f"Answer: afrel --as {turn.account} respond {turn.candidate_id} --grade N"
+    if takes_back:
+        if history.to_undo is None:
+            raise UserError(f"{turn.account} has said nothing on {turn.candidate_id} that could be undone. {again}")
+        return undo(turn, history.to_undo)
+    if history.to_redo is None:
+        raise UserError(f"{turn.account} has undone nothing on {turn.candidate_id} that could be redone. {again}")
+    return redo(turn, history.to_redo)
 
 
 def _show_next(store: Store, account: str, *, as_json: bool) -> None:
@@ -110,23 +124,7 @@ def _show_next(store: Store, account: str, *, as_json: bool) -> None:
     if not claimed:
         print("null" if as_json else f"nothing to do: no candidate waits for {account}")
         return
-    row = read_candidate(store, claimed[0])
-    # a reviewer is not told why a second look is wanted, nor what others said: an audit must be blind
-    for told in ("cause", "n_answers", "n_required", "status", "split"):
-        row.pop(told)
-    if as_json:
-        print(json.dumps(row, ensure_ascii=False, default=str))
-        return
-    print(f"candidate  {row['candidate_id']}")
-    print(f"query      {row['query']}\ndoc        {row['title']}")
-    for name, value in json.loads(row["fields"]).items():
-        print(f"           {name}: {value}")
-    if row["body"]:
-        print(f"           {row['body'][:400]}")
-    print(f"suggestion {row['grade']} (confidence {row['confidence'] or 0:.2f}, by {row['proposer']})")
-    for label, text in json.loads(row["steps"]):
-        print(f"           {label}: {text}")
-    print(f"answer: afrel --as {account} respond {row['candidate_id']} --grade N", file=sys.stderr)
+    show_candidate(read_candidate(store, claimed[0]), account, as_json=as_json)
 
 
 def _replay_responses(session: Session, path: Path, *, as_json: bool) -> None:
@@ -151,7 +149,7 @@ def _replay_responses(session: Session, path: Path, *, as_json: bool) -> None:
             acts: Counter[str] = Counter()
             while responses:
                 proposals = {row["candidate_id"]: (row["grade"], row["steps"]) for row in waiting}
-                submit(store, responses, proposals=proposals, run_id=run.run_id)
+                save(store, responses, proposals=proposals, run_id=run.run_id)
                 acts.update(response.act.value for response in responses)
                 # an answer may call for another one, so the queue is asked again
                 waiting = _open_rows(store)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from review_app.decisions import Response, ResponseAct
+from review_app.decisions import Response, ResponseAct, Turn
 from storage.errors import UserError
 from storage.grades import Scale
 
@@ -68,6 +68,8 @@ def _record(number: int, record: Mapping[str, Any], scale: Scale, needs_reviewer
         if not record.get(name):
             raise ValueError(f"no {name}")
     act = ResponseAct(record.get("act", ResponseAct.SUBMITTED))
+    if act is ResponseAct.WITHDRAWN:
+        raise ValueError("a recording holds answers; leave out what was withdrawn")
     grade = record.get("grade")
     if act is ResponseAct.SUBMITTED and (isinstance(grade, bool) or grade not in scale):
         raise ValueError(f"grade {grade!r} is off the scale {list(scale.values)}")
@@ -86,28 +88,28 @@ def _record(number: int, record: Mapping[str, Any], scale: Scale, needs_reviewer
 
 
 def asked_for(recording: Recording, open_rows: Sequence[Mapping[str, Any]], *, used_lines: set[int]) -> list[Response]:
-    """Return the recorded answers the queue asks for now: at most `n_open` per candidate, unused lines only."""
+    """Return the recorded answers the queue asks for now: at most `n_open` per candidate, unused lines only.
+
+    Nobody answers a pair twice: a recorded answer must not take the place of one that stands.
+    """
     by_pair: dict[tuple[str, str], list[Recorded]] = {}
     for record in recording.records:
         if record.line not in used_lines:
             by_pair.setdefault((record.query_ref, record.doc_ref), []).append(record)
     responses = []
     for row in open_rows:
-        chosen = by_pair.get((row["query_ref"], row["doc_ref"]), [])[: row["n_open"]]
-        for record in chosen:
+        first_of = {record.account: record for record in reversed(by_pair.get((row["query_ref"], row["doc_ref"]), []))}
+        fresh = [record for account, record in first_of.items() if account not in row["answered_by"]]
+        for record in sorted(fresh, key=lambda record: record.line)[: row["n_open"]]:
             used_lines.add(record.line)
-            responses.append(
-                Response(
-                    candidate_id=row["candidate_id"],
-                    pair_id=row["pair_id"],
-                    account=str(record.account),
-                    act=record.act,
-                    session=recording.session,
-                    sequence=record.line,
-                    grade=record.grade,
-                    reason=record.reason,
-                    seconds=record.seconds,
-                    is_replayed=True,
-                )
+            turn = Turn(
+                candidate_id=row["candidate_id"],
+                pair_id=row["pair_id"],
+                account=str(record.account),
+                session=recording.session,
+                sequence=record.line,
+                seconds=record.seconds,
+                is_replayed=True,
             )
+            responses.append(Response(turn, record.act, grade=record.grade, reason=record.reason))
     return responses

@@ -1,244 +1,136 @@
-"""People's decisions: consensus, adjudication, replay; a rationale stays with its grade."""
+"""What one act may say, what an edit leaves behind, and what a tab shows of the acts it knows."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
 from review_app.decisions import (
-    Decision,
     Response,
     ResponseAct,
-    adjudicated_row,
+    Turn,
+    cannot_tell,
     check_response,
+    discard,
     preference_row,
-    read_answered,
-    settle_by_consensus,
+    put_off,
+    read_history,
+    redo,
+    save,
     submit,
+    undo,
 )
-from review_app.replay import asked_for, read_recording
-from storage.clock import now
 from storage.errors import UserError
 from storage.grades import parse_scale
-from storage.rows import JudgmentRow
 from storage.store import Store
+from tests.review_app.review_rows import STEPS, add_pair, pair_id_of
 
 SCALE = parse_scale("0-3")
-STAMP: dict[str, Any] = {"run_id": "run_1", "created_at": now()}
-STEPS = '[["intent", "a sofa"], ["verdict", "substantially"]]'
-
-
-def add_pair(store: Store, n: int, *, grade: int = 2, confidence: float = 0.9, n_required: int = 1) -> None:
-    """Add pair n of query `q` and doc `d<n>`, with a screened candidate that needs `n_required` answers."""
-    pair_id = f"p_{n:016x}"
-    query = {"query_id": "q_1", "text": "sofa", "root_query_id": "q_1", "split": "train", "source": "s", **STAMP}
-    doc = {"doc_id": f"d_{n}", "title": f"Sofa {n}", "body": "", "fields": "{}", "source": "s", **STAMP}
-    names = [("query", "q", "q_1"), ("doc", f"d{n}", f"d_{n}")]
-    cause = {
-        "review_cause_id": f"rc_{n_required}",
-        "cause": f"asks_{n_required}",
-        "predicate": "confidence < 0.5",
-        "n_required": n_required,
-        "created_at": STAMP["created_at"],
-    }
-    store.append(
-        {
-            "review_causes": [cause] if n_required > 1 else [],
-            "queries": [query],
-            "docs": [doc],
-            "external_ids": [
-                {
-                    "external_id_id": f"x_{kind}{name}",
-                    "source": "s",
-                    "kind": kind,
-                    "external_id": name,
-                    "content_id": own,
-                    **STAMP,
-                }
-                for kind, name, own in names
-            ],
-            "pairs": [
-                {
-                    "pair_id": pair_id,
-                    "query_id": "q_1",
-                    "doc_id": f"d_{n}",
-                    "split": "train",
-                    "origin": "import",
-                    "source": "s",
-                    **STAMP,
-                }
-            ],
-            "candidates": [
-                {
-                    "candidate_id": f"c_{n}",
-                    "pair_id": pair_id,
-                    "grade": grade,
-                    "steps": STEPS,
-                    "rule_ids": [],
-                    "confidence": confidence,
-                    "proposer": "lexical",
-                    **STAMP,
-                }
-            ],
-            "screenings": [
-                {
-                    "screening_id": f"s_{n}",
-                    "candidate_id": f"c_{n}",
-                    "screen": "all",
-                    "is_passed": True,
-                    "reason": "no screen objects",
-                    **STAMP,
-                }
-            ],
-        }
-    )
-
-
-def answer(
-    store: Store,
-    n: int,
-    account: str,
-    grade: int | None,
-    *,
-    act: ResponseAct = ResponseAct.SUBMITTED,
-    sequence: int = 1,
-) -> Response:
-    response = Response(
-        candidate_id=f"c_{n}",
-        pair_id=f"p_{n:016x}",
-        account=account,
-        act=act,
-        session=f"tab-{account}",
-        sequence=sequence,
-        grade=grade,
-    )
-    submit(store, [response], proposals={f"c_{n}": (2, STEPS)})
-    return response
-
-
-def settle(store: Store) -> list[JudgmentRow]:
-    rows = settle_by_consensus(read_answered(store), run_id="run_2")
-    store.append({"judgments": rows})
-    return rows
-
-
-def current(store: Store) -> list[tuple[int, str, str | None]]:
-    rows = store.read("judged_pairs").to_pylist()
-    return [(row["grade"], row["judgment_origin"], row["settled_steps"]) for row in rows]
-
-
-def test_one_accepting_answer_settles_with_the_suggested_rationale(store: Store) -> None:
-    add_pair(store, 1)
-    answer(store, 1, "ana", 2)
-    settle(store)
-    assert current(store) == [(2, "consensus", STEPS)]
-
-
-def test_a_changed_grade_settles_without_the_rationale_of_the_other_grade(store: Store) -> None:
-    add_pair(store, 1)
-    answer(store, 1, "ana", 0)
-    settle(store)
-    assert current(store) == [(0, "consensus", None)]
+AT = datetime(2026, 3, 1, 9)
+TURN = Turn("c_1", pair_id_of(1), "ana", "tab", 1, acted_at=AT)
 
 
 def test_a_changed_grade_becomes_a_preference_and_an_accepted_one_does_not() -> None:
-    changed = Response("c_1", "p_1", "ana", ResponseAct.SUBMITTED, "s", 1, grade=0)
-    row = preference_row(changed, 2, STEPS)
+    row = preference_row(submit(TURN, 0), 2, STEPS)
     assert row is not None
     assert json.loads(row.chosen) == {"grade": 0, "steps": None}
     assert json.loads(row.rejected) == {"grade": 2, "steps": json.loads(STEPS)}
-    assert preference_row(Response("c_1", "p_1", "ana", ResponseAct.SUBMITTED, "s", 2, grade=2), 2, STEPS) is None
+    assert preference_row(submit(TURN, 2), 2, STEPS) is None
+    assert preference_row(submit(TURN, 2, steps=STEPS), 2, STEPS) is None
 
 
-def test_an_undone_answer_takes_its_consensus_with_it(store: Store) -> None:
-    add_pair(store, 1)
-    given = answer(store, 1, "ana", 2)
-    settle(store)
-    undo = Response("c_1", "p_" + f"{1:016x}", "ana", ResponseAct.WITHDRAWN, "tab-ana", 2, target_id=given.response_id)
-    submit(store, [undo], proposals={"c_1": (2, STEPS)})
-    assert current(store) == []
-
-
-def test_disputed_pairs_wait_for_an_adjudicator_whose_word_is_final(store: Store) -> None:
-    add_pair(store, 1, confidence=0.1, n_required=2)
-    answer(store, 1, "ana", 0)
-    assert read_answered(store) == []  # one of two answers
-    answer(store, 1, "bo", 2)
-    (pair,) = read_answered(store)
-    assert settle(store) == []
-    decision = Decision(pair, 2, "dora", "size is right", False, "a_j1")
-    store.append({"judgments": [adjudicated_row(decision, run_id="run_3")]})
-    assert current(store) == [(2, "adjudicated", STEPS)]
-    assert read_answered(store) == []
-
-
-def test_an_adjudicator_may_overrule_what_is_settled(store: Store) -> None:
-    add_pair(store, 1)
-    answer(store, 1, "ana", 2)
-    settle(store)
-    assert read_answered(store) == []
-    (pair,) = read_answered(store, candidate_id="c_1")
-    for grade, act_id in ((0, "a_j1"), (1, "a_j2")):
-        store.append({"judgments": [adjudicated_row(Decision(pair, grade, "dora", None, False, act_id), run_id="r")]})
-        assert [(found, origin) for found, origin, _ in current(store)] == [(grade, "adjudicated")]
-
-
-def test_the_same_answer_sent_twice_counts_once(store: Store) -> None:
-    add_pair(store, 1)
-    answer(store, 1, "ana", 2)
-    answer(store, 1, "ana", 2)
-    assert len(read_answered(store)[0].answers) == 1
+def test_a_rewritten_rationale_with_the_same_grade_is_a_preference() -> None:
+    own = '[["intent", "a corner sofa"]]'
+    row = preference_row(submit(TURN, 2, steps=own), 2, STEPS)
+    assert row is not None and json.loads(row.chosen) == {"grade": 2, "steps": json.loads(own)}
 
 
 @pytest.mark.parametrize(
-    ("act", "grade", "said"),
+    ("response", "said"),
     [
-        (ResponseAct.SUBMITTED, 4, "off the scale"),
-        (ResponseAct.SUBMITTED, None, "off the scale"),
-        (ResponseAct.CANNOT_TELL, 1, "carries no grade"),
-        (ResponseAct.DISCARDED, None, "needs a reason"),
+        (submit(TURN, 4), "off the scale"),
+        (submit(TURN, None), "off the scale"),
+        (Response(TURN, ResponseAct.CANNOT_TELL, grade=1), "carries no grade"),
+        (Response(TURN, ResponseAct.LATER, steps=STEPS), "carries no rationale"),
+        (discard(TURN, ""), "needs a reason"),
+        (Response(TURN, ResponseAct.WITHDRAWN), "must name the act it takes back"),
     ],
 )
-def test_an_answer_that_says_too_little_or_too_much_is_refused(act: ResponseAct, grade: int | None, said: str) -> None:
+def test_an_act_that_says_too_little_or_too_much_is_refused(response: Response, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        check_response(Response("c", "p", "ana", act, "s", 1, grade=grade), SCALE)
+        check_response(response, SCALE)
 
 
-def recording(tmp_path: Path, *records: dict[str, Any]) -> Path:
-    path = tmp_path / "recorded.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return path
+@pytest.mark.parametrize("response", [submit(TURN, 3), discard(TURN, "spam"), cannot_tell(TURN), put_off(TURN)])
+def test_a_whole_act_passes(response: Response) -> None:
+    check_response(response, SCALE)
 
 
-def test_replay_gives_only_the_answers_that_are_asked_for(store: Store, tmp_path: Path) -> None:
+def test_a_retried_act_is_held_once_with_one_preference(store: Store) -> None:
     add_pair(store, 1)
-    add_pair(store, 2, confidence=0.1, n_required=2)
-    said = [
-        {"query_id": "q", "doc_id": f"d{n}", "reviewer": who, "grade": 2, "seconds": 5.0}
-        for n in (1, 2)
-        for who in ("ana", "bo", "chen")
-    ]
-    read = read_recording(recording(tmp_path, *said), SCALE, needs_reviewer=True)
-    used: set[int] = set()
-    given = asked_for(read, store.read("open_by_external_id").to_pylist(), used_lines=used)
-    assert sorted((r.candidate_id, r.account) for r in given) == [("c_1", "ana"), ("c_2", "ana"), ("c_2", "bo")]
-    assert used == {1, 4, 5}
-    assert {r.is_replayed for r in given} == {True}
+    assert [save(store, [submit(TURN, 0)], proposals={"c_1": (2, STEPS)}) for _ in range(2)] == [1, 0]
+    (count,) = [r for r in store.read("counts").to_pylist() if r["what"] == "responses"]
+    assert (count["which"], count["n"]) == ("submitted", 1)
 
 
-@pytest.mark.parametrize(
-    ("record", "said"),
-    [
-        ({"query_id": "q", "doc_id": "d", "grade": 1}, "no reviewer"),
-        ({"query_id": "q", "doc_id": "d", "reviewer": "ana", "grade": 9}, "off the scale"),
-        ({"query_id": "q", "doc_id": "d", "reviewer": "ana", "act": "shrugged"}, "shrugged"),
-        ({"query_id": "q", "doc_id": "d", "reviewer": "ana", "act": "discarded"}, "needs a reason"),
-    ],
-)
-def test_a_bad_recording_is_told_by_line_and_replays_nothing(tmp_path: Path, record: dict[str, Any], said: str) -> None:
-    good = {"query_id": "q", "doc_id": "d", "reviewer": "ana", "grade": 1}
-    with pytest.raises(UserError, match=f"line 2: .*{said}"):
-        read_recording(recording(tmp_path, good, record), SCALE, needs_reviewer=True)
+def test_acts_without_a_grade_are_saved_without_a_proposal(store: Store) -> None:
+    add_pair(store, 1)
+    assert save(store, [put_off(TURN)], proposals={}) == 1
+
+
+def test_undo_and_redo_walk_back_and_forth_and_a_new_grade_ends_the_way_forth(store: Store) -> None:
+    add_pair(store, 1)
+    n_acts = 0
+
+    def do(what: str, grade: int | None = None) -> list[int | None]:
+        """Act with a clock that stands still; return the grades that stand, that undo and that redo would take."""
+        nonlocal n_acts
+        n_acts += 1
+        history = read_history(store, TURN.pair_id, "ana")
+        turn = Turn("c_1", TURN.pair_id, "ana", f"tab{n_acts % 3}", n_acts, acted_at=history.stamp(AT))
+        if what == "undo":
+            assert history.to_undo is not None
+            response = undo(turn, history.to_undo)
+        elif what == "redo":
+            assert history.to_redo is not None
+            response = redo(turn, history.to_redo)
+        else:
+            response = submit(turn, grade)
+        save(store, [response], proposals={"c_1": (2, STEPS)})
+        after = read_history(store, TURN.pair_id, "ana")
+        return [None if act is None else act.grade for act in (after.standing, after.to_undo, after.to_redo)]
+
+    assert do("grade", 0) == [0, 0, None]
+    assert do("grade", 1) == [1, 1, None]
+    assert do("grade", 3) == [3, 3, None]
+    assert do("undo") == [1, 1, 3]
+    assert do("undo") == [0, 0, 1]
+    assert do("redo") == [1, 1, 3]
+    assert do("redo") == [3, 3, None]
+    assert do("undo") == [1, 1, 3]
+    assert do("grade", 2) == [2, 2, None]
+
+
+def test_a_redone_answer_keeps_its_rationale_and_reason(store: Store) -> None:
+    add_pair(store, 1)
+    own = '[["intent", "a corner sofa"]]'
+    given = submit(TURN, 3, steps=own)
+    taken_back = Response(
+        Turn("c_1", TURN.pair_id, "ana", "tab", 2), ResponseAct.WITHDRAWN, target_id=given.response_id
+    )
+    save(store, [given, taken_back], proposals={"c_1": (2, STEPS)})
+    act = read_history(store, TURN.pair_id, "ana").to_redo
+    assert act is not None
+    again = redo(Turn("c_1", TURN.pair_id, "ana", "tab", 3), act)
+    assert (again.act, again.grade, again.steps, again.target_id) == ("submitted", 3, own, given.response_id)
+
+
+def test_a_stamp_is_the_clock_or_just_after_all_that_was_seen(store: Store) -> None:
+    add_pair(store, 1)
+    assert read_history(store, TURN.pair_id, "ana").stamp(AT) == AT
+    save(store, [submit(TURN, 1)], proposals={"c_1": (2, STEPS)})
+    history = read_history(store, TURN.pair_id, "ana")
+    assert history.stamp(AT - timedelta(hours=1)) == AT + timedelta(microseconds=1)
+    assert history.stamp(AT + timedelta(hours=1)) == AT + timedelta(hours=1)
