@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from typing import Annotated
 
 import typer
 
+from storage.account_register import add_account, retire_account
 from storage.accounts import Act, Pin, Role, check_account, pins_to_json
-from storage.clock import now
 from storage.errors import UserError
-from storage.ids import action_id, new_session
-from storage.keys import change_password, create_key, has_key, read_password, unlock
-from storage.rows import AccountRow
+from storage.keys import PASSWORD_FILE, change_password, create_key, has_key, read_password, unlock
 from storage.session import Session
 from storage.workspace import afrel_home
 
@@ -43,42 +40,54 @@ def add(
     check_account(name)
     pins = session.pins()
     held = pins.get(name)
-    if held is not None and held.role == role and not new_key:
+    is_active = held is not None and held.retired_at is None
+    if held is not None and is_active and held.role is role and not new_key:
         print(f"nothing to do: {name} is {role} already")
         return
     if pins:
         by = session.require(Act.ACCOUNTS).account
-    elif role is not Role.ADMIN:
-        raise UserError(f"the first account must be an admin. Make one: afrel account add {name} --role admin")
+    elif role is Role.ADMIN:
+        by = None
     else:
-        by = name
-    if held is not None and held.role is Role.ADMIN and sum(pin.role is Role.ADMIN for pin in pins.values()) == 1:
-        raise UserError(f"{name} is the only admin. Make another one first: afrel account add NAME --role admin")
-    public_key = held.public_key if held is not None and not new_key else _own_key(name)
-    if held is not None and held.role == role and held.public_key == public_key:
+        raise UserError(f"the first account must be an admin. Make one: afrel account add {name} --role admin")
+    password = None
+    if new_key or not is_active:
+        password = read_password(name, is_new=not has_key(afrel_home(), name))
+
+    def public_key() -> str:
+        return held.public_key if held is not None and password is None else _own_key(name, str(password))
+
+    pin = add_account(session, name, role=role, public_key=public_key, held=held, by=by)
+    if pin == held:
         print(f"nothing to do: {name} is pinned with this key already")
-        return
-    pseudonym = held.pseudonym if held is not None else f"person_{secrets.token_hex(3)}"
-    with session.store() as store:
-        row = AccountRow(
-            account_event_id=action_id(by, new_session(), 1),
-            account=name,
-            role=role.value,
-            public_key=public_key,
-            pseudonym=pseudonym,
-            by_account=by,
-            created_at=now(),
-        )
-        store.append({"accounts": [row]})
-    print(f"{name} is {role}, known to others as {pseudonym}")
+    else:
+        print(f"{name} is {role}, known to others as {pin.pseudonym}")
 
 
-def _own_key(name: str) -> str:
-    """Return the public key of an account at home, made when there is none; both ask for its password."""
+def _own_key(name: str, password: str) -> str:
+    """Return the public key of an account at home, made when there is none."""
     home = afrel_home()
-    if has_key(home, name):
-        return unlock(home, name, read_password(name)).public_key
-    return create_key(home, name, read_password(name, is_new=True))
+    return unlock(home, name, password).public_key if has_key(home, name) else create_key(home, name, password)
+
+
+@account.command()
+def retire(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The account.")],
+) -> None:
+    """Retire an account: it may do nothing any more, what it did and signed before stays. Adding it again undoes it.
+
+    Example: afrel -w shop --as root account retire ana
+    """
+    session: Session = ctx.obj
+    held = session.pins().get(name)
+    if held is None:
+        raise UserError(f"there is no account {name!r} in {session.workspace.root}. List them: afrel account list")
+    if held.retired_at is not None:
+        print(f"nothing to do: {name} was retired on {held.retired_at[:10]}")
+        return
+    retire_account(session, held, by=session.require(Act.ACCOUNTS).account)
+    print(f"{name} is retired: what {name} did and signed stays, nothing new is taken")
 
 
 @account.command(name="list")
@@ -93,11 +102,15 @@ def list_accounts(
     session: Session = ctx.obj
     pins = session.pins()
     if as_json:
-        rows = [{"account": p.account, "role": p.role.value, "pseudonym": p.pseudonym} for p in pins.values()]
+        rows = [
+            {"account": p.account, "role": p.role.value, "pseudonym": p.pseudonym, "retired_at": p.retired_at}
+            for p in pins.values()
+        ]
         print(json.dumps(rows))
         return
     for pin in pins.values():
-        print(f"{pin.account:<20} {pin.role.value:<12} {pin.pseudonym:<14} key {pin.public_key[:12]}…")
+        until = f"  retired {pin.retired_at[:10]}" if pin.retired_at else ""
+        print(f"{pin.account:<20} {pin.role.value:<12} {pin.pseudonym:<14} key {pin.public_key[:12]}…{until}")
     if not pins:
         print("no accounts yet", file=sys.stderr)
         print("make the first: afrel account add NAME --role admin", file=sys.stderr)
@@ -124,5 +137,11 @@ def password(
     """
     old = read_password(name)
     unlock(afrel_home(), name, old)
-    change_password(afrel_home(), name, old, read_password(name, is_new=True))
+    new = read_password(name, is_new=True)
+    if new == old:
+        raise UserError(
+            f"the new password of {name} is the old one. Where {PASSWORD_FILE} names both, unset it and type them: "
+            f"afrel account password {name}"
+        )
+    change_password(afrel_home(), name, old, new)
     print(f"{name} has a new password")

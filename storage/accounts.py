@@ -1,7 +1,8 @@
 """Roles, what each may do, and pins: which public key is whose.
 
 The table is data and the only place that says who may act. A pin ties an account to its role, public key and
-pseudonym; a signature counts only against pins, never against a key that travels with what was signed.
+pseudonym; a signature counts only against pins, never against a key that travels with what was signed. A retired
+account keeps its pin and the role it had, so that what it signed stays signed, and may do nothing new.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from storage.errors import UserError
 
 PINS_FORMAT = 1
+_RETIRED = "retired "  # stands before the role in the account's latest row
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")
 _PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -63,12 +66,16 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """An account as the workspace knows it. `public_key` is 64 hex digits; the pseudonym is what others read."""
+    """An account as the workspace knows it. `public_key` is 64 hex digits; the pseudonym is what others read.
+
+    `retired_at` is UTC, ISO 8601; a retired account's `role` is the one it had last, for judging what it did before.
+    """
 
     account: str
     role: Role
     public_key: str
     pseudonym: str
+    retired_at: str | None = None
 
 
 def may(role: Role, act: Act) -> bool:
@@ -77,21 +84,36 @@ def may(role: Role, act: Act) -> bool:
 
 
 def require(pin: Pin, act: Act) -> None:
-    """Return when the account's role may act; UserError says who may."""
+    """Return when the account may act now; UserError says why not and who may."""
+    if pin.retired_at is not None:
+        raise UserError(
+            f"account {pin.account!r} was retired on {pin.retired_at[:10]} and may do nothing any more. "
+            f"An admin can add it again: afrel --as ADMIN account add {pin.account} --role ROLE"
+        )
     if not may(pin.role, act):
         able = " or ".join(sorted(ROLES_FOR[act]))
         raise UserError(
-            f"account {pin.account!r} is {pin.role}, which may not {_VERB.get(act, act.value)}; {able} may. "
+            f"account {pin.account!r} is {pin.role}, which may not {in_words(act)}; {able} may. "
             "Name another account before the verb: afrel --as ACCOUNT …"
         )
+
+
+def in_words(act: Act) -> str:
+    """Return an act as words that follow `may`."""
+    return _VERB.get(act, act.value)
 
 
 _VERB = {Act.PREPARE: "prepare candidates", Act.SQL: "run SQL", Act.CUT: "cut snapshots", Act.ACCOUNTS: "keep accounts"}
 
 
+def is_account_name(text: str) -> bool:
+    """Say whether a text can be an account's name: one that is safe as a file name on any system."""
+    return _ACCOUNT.fullmatch(text) is not None and ".." not in text
+
+
 def check_account(account: str) -> str:
-    """Return an account name that is safe as a file name on any system; UserError otherwise."""
-    if not _ACCOUNT.fullmatch(account) or ".." in account:
+    """Return an account name; UserError for what can be none."""
+    if not is_account_name(account):
         raise UserError(
             f"account name {account!r} is not allowed: use 1 to 64 of a-z, 0-9, '.', '_', '-' and '@', starting and "
             "ending with a letter or digit, such as ana or ana.li@shop.example"
@@ -99,9 +121,28 @@ def check_account(account: str) -> str:
     return account
 
 
+def pin_from_row(row: Mapping[str, Any]) -> Pin:
+    """Return the pin that the latest row of an account makes."""
+    role = str(row["role"])
+    retired_at = row["created_at"].isoformat() if role.startswith(_RETIRED) else None
+    return Pin(row["account"], Role(role.removeprefix(_RETIRED)), row["public_key"], row["pseudonym"], retired_at)
+
+
+def retired(role: Role) -> str:
+    """Return what stands as role in the row that retires an account."""
+    return f"{_RETIRED}{role}"
+
+
 def pins_to_json(pins: Iterable[Pin]) -> str:
-    """Return pins as the JSON text that `pins_from_json` reads, in order of account."""
-    accounts = [asdict(pin) for pin in sorted(pins, key=lambda pin: pin.account)]
+    """Return pins as the JSON text that `pins_from_json` reads, in order of account.
+
+    `retired_at` stands only with the retired: a reader that does not know of retirement then refuses the pins, instead
+    of taking a retired account for an active one.
+    """
+    accounts = [
+        {name: value for name, value in asdict(pin).items() if value is not None}
+        for pin in sorted(pins, key=lambda pin: pin.account)
+    ]
     return json.dumps({"format": PINS_FORMAT, "accounts": accounts}, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -120,18 +161,19 @@ def pins_from_json(text: str) -> dict[str, Pin]:
     problems += [] if problems else _repeated(rows)
     if problems:
         raise UserError(f"the pins are wrong: {'; '.join(problems)}. Write them anew: {_MEND}")
-    return {row["account"]: Pin(row["account"], Role(row["role"]), row["public_key"], row["pseudonym"]) for row in rows}
+    return {row["account"]: Pin(**{**row, "role": Role(row["role"])}) for row in rows}
 
 
 _MEND = "afrel --as ADMIN account pins > pins.json"
 
 
 def _problems(row: Any) -> list[str]:
-    names = set(Pin.__dataclass_fields__)
-    if not isinstance(row, dict) or set(row) != names or not all(isinstance(value, str) for value in row.values()):
-        return [f"must hold exactly the texts {', '.join(sorted(names))}"]
+    names = set(Pin.__dataclass_fields__) - {"retired_at"}
+    is_of_texts = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+    if not is_of_texts or set(row) - {"retired_at"} != names:
+        return [f"must hold exactly the texts {', '.join(sorted(names))}, and retired_at if retired"]
     problems = []
-    if not _ACCOUNT.fullmatch(row["account"]) or ".." in row["account"]:
+    if not is_account_name(row["account"]):
         problems.append(f"account {row['account']!r} is no account name")
     if row["role"] not in set(Role):
         problems.append(f"role {row['role']!r} is none of {', '.join(Role)}")
@@ -139,7 +181,16 @@ def _problems(row: Any) -> list[str]:
         problems.append(f"public_key {row['public_key']!r} is not 64 hex digits")
     if not row["pseudonym"]:
         problems.append("pseudonym is empty")
+    if "retired_at" in row and not _is_time(row["retired_at"]):
+        problems.append(f"retired_at {row['retired_at']!r} is no time such as 2031-05-04T09:30:00")
     return problems
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        return False
 
 
 def _repeated(rows: list[dict[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A key file holds the private key encrypted with ChaCha20-Poly1305 under an Argon2id key of the password; its cost stands
 in the file, so a later default does not lock anybody out. Everything but the ciphertext is authenticated with it. A
-wrong password and an unknown account cost the same and read the same.
+wrong password and an unknown account take the same path through this file, cost the same and read the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import unicodedata
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from storage import durable
-from storage.accounts import check_account
+from storage.accounts import check_account, is_account_name
 from storage.errors import UserError
-from storage.ids import canonical_json
+from storage.ids import canonical_json, digest
+from storage.throttle import DEFAULT_PACE, Pace, counted_guess
 
 FORMAT = 1
 MIN_PASSWORD_CHARACTERS = 8
@@ -69,30 +71,22 @@ def create_key(home: Path, account: str, password: str, *, cost: Cost = Cost()) 
         raise _held(account, path)
     private = Ed25519PrivateKey.generate()
     _prepare_folder(path.parent)
-    sealed = _seal(private, account=account, password=password, cost=cost)
-    written = durable.write_beside(path, sealed, folder=path.parent, mode=0o600)
     try:
-        os.link(written, path)
+        durable.create(path, _seal(private, account=account, password=password, cost=cost), mode=0o600)
     except FileExistsError:
         raise _held(account, path) from None
-    finally:
-        written.unlink()
-    durable.sync(path.parent)
     return _public_hex(private)
 
 
-def unlock(home: Path, account: str, password: str, *, cost: Cost = Cost()) -> SigningKey:
+def unlock(home: Path, account: str, password: str, *, cost: Cost = Cost(), pace: Pace = DEFAULT_PACE) -> SigningKey:
     """Return an account's key; UserError, the same for an unknown account and a wrong password.
 
-    `cost` is what an unknown account costs; a known one costs what its file says.
+    Wrong passwords are counted, and make the next wait (`storage.throttle`). An account costs what its file says, an
+    unknown one what the file of some other account says, and `cost` where there is none.
     """
-    try:
-        sealed = json.loads(_key_path(home, check_account(account)).read_text(encoding="utf-8"))
-    except (OSError, UserError):
-        sealed = None
-    except ValueError as error:
-        raise UserError(f"the key file of account {account!r} in {home} is damaged: {error}. {_RESTORE}") from None
-    private = _unseal(sealed, account=account, password=password, cost=cost)
+    decoy = _decoy(home, account, cost=cost)
+    sealed = _read_sealed(home, account) or decoy
+    private = counted_guess(home, account, lambda: _open(sealed, password), pace=pace)
     if private is None:
         raise UserError(
             f"no key of account {account!r} in {home} opens with this password. Try again, or make the account's key: "
@@ -182,31 +176,75 @@ def _seal(private: Ed25519PrivateKey, *, account: str, password: str, cost: Cost
     return json.dumps({**head, "sealed": sealed.hex()}, indent=2) + "\n"
 
 
-def _unseal(sealed: Any, *, account: str, password: str, cost: Cost) -> Ed25519PrivateKey | None:
-    """Return the key, or None for a wrong password and for no file, after the same work."""
-    if sealed is None:
-        _derive(password, bytes(16), cost=cost)
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A private key under a password, as its file holds it; `stated` is authenticated with it."""
+
+    salt: bytes
+    nonce: bytes
+    ciphertext: bytes
+    stated: bytes
+    cost: Cost
+
+
+def _read_sealed(home: Path, account: str) -> _Sealed | None:
+    """Read an account's key file; None when there is none, UserError when it is damaged."""
+    if not is_account_name(account):
         return None
     try:
-        head = {name: value for name, value in sealed.items() if name != "sealed"}
-        held = Cost(**{name: int(head["kdf"][name]) for name in Cost.__dataclass_fields__})
-        salt, nonce = bytes.fromhex(head["kdf"]["salt"]), bytes.fromhex(head["cipher"]["nonce"])
-        ciphertext = bytes.fromhex(sealed["sealed"])
-        if head["format"] != FORMAT or head["account"] != account:
-            raise ValueError("it is another account's, or of another format")
-        secret = ChaCha20Poly1305(_derive(password, salt, cost=held))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the key file of account {account!r} is damaged ({error}). {_RESTORE}") from None
+        content = json.loads(_key_path(home, account).read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except (ValueError, RecursionError):
+        content = None
+    sealed = _to_sealed(content, account)
+    if sealed is None:
+        raise UserError(f"the key file {_key_path(home, account)} is damaged. {_RESTORE}")
+    return sealed
+
+
+def _to_sealed(content: Any, account: str) -> _Sealed | None:
+    """Return what a key file of this account says, None when it says no such thing."""
     try:
-        return Ed25519PrivateKey.from_private_bytes(secret.decrypt(nonce, ciphertext, canonical_json(head).encode()))
+        head = {name: value for name, value in content.items() if name != "sealed"}
+        cost = Cost(**{name: int(head["kdf"][name]) for name in Cost.__dataclass_fields__})
+        salt, nonce = bytes.fromhex(head["kdf"]["salt"]), bytes.fromhex(head["cipher"]["nonce"])
+        ciphertext = bytes.fromhex(content["sealed"])
+        _kdf(salt, cost)
+        stated = canonical_json(head).encode()
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if (head["format"], head["account"], len(nonce), len(ciphertext)) != (FORMAT, account, 12, 48):
+        return None
+    return _Sealed(salt, nonce, ciphertext, stated, cost)
+
+
+def _decoy(home: Path, account: str, *, cost: Cost) -> _Sealed:
+    """Return what no password opens, at the cost of one of the accounts here: always the same one for a name."""
+    names = sorted(path.stem for path in (home / "keys").glob("*.json") if is_account_name(path.stem))
+    like = None
+    if names:
+        name = names[int(digest(account), 16) % len(names)]
+        with suppress(UserError):
+            like = _read_sealed(home, name)
+    return _Sealed(bytes(16), bytes(12), bytes(48), b"", like.cost if like is not None else cost)
+
+
+def _open(sealed: _Sealed, password: str) -> Ed25519PrivateKey | None:
+    """Return the key, or None for a wrong password."""
+    secret = ChaCha20Poly1305(_derive(password, sealed.salt, cost=sealed.cost))
+    try:
+        return Ed25519PrivateKey.from_private_bytes(secret.decrypt(sealed.nonce, sealed.ciphertext, sealed.stated))
     except InvalidTag:
         return None
 
 
 def _derive(password: str, salt: bytes, *, cost: Cost) -> bytes:
-    secret = unicodedata.normalize("NFC", password).encode("utf-8", "surrogateescape")
-    kdf = Argon2id(salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib)
-    return kdf.derive(secret)
+    return _kdf(salt, cost).derive(unicodedata.normalize("NFC", password).encode("utf-8", "surrogateescape"))
+
+
+def _kdf(salt: bytes, cost: Cost) -> Argon2id:
+    return Argon2id(salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib)
 
 
 def _public_hex(private: Ed25519PrivateKey) -> str:

@@ -38,12 +38,14 @@ class Session:
 
     def require(self, act: Act) -> SigningKey:
         """Return the unlocked key of the acting account; UserError unless one is named, known and allowed to act."""
-        from storage.accounts import require
+        from storage.accounts import in_words, require
         from storage.keys import read_password, unlock
         from storage.workspace import afrel_home
 
         if self.account is None:
-            raise UserError(f"{act} needs an account. Say who you are before the verb: afrel --as ACCOUNT …")
+            raise UserError(
+                f"it takes an account to {in_words(act)}. Say who you are before the verb: afrel --as ACCOUNT …"
+            )
         pin = self.pins().get(self.account)
         key = unlock(afrel_home(), self.account, read_password(self.account))
         if pin is None or key.public_key != pin.public_key:
@@ -60,14 +62,12 @@ class Session:
             self.require(act)
 
     def pins(self) -> dict[str, Pin]:
-        """Return the workspace's pinned accounts by name."""
-        from storage.accounts import Pin, Role
+        """Return the workspace's pinned accounts by name, the retired ones among them."""
+        from storage.accounts import pin_from_row
 
         with self.store() as store:
             rows = store.read("accounts").to_pylist()
-        return {
-            row["account"]: Pin(row["account"], Role(row["role"]), row["public_key"], row["pseudonym"]) for row in rows
-        }
+        return {row["account"]: pin_from_row(row) for row in rows}
 
 
 def read_scale(store: Store) -> Scale:
