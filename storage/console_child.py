@@ -1,33 +1,42 @@
-"""Run one stranger's query and die: `python -m storage.console_child DATABASE ROOT MAX_ROWS MEMORY_MB CPU_SECONDS`.
+"""Run one stranger's query and die: `python -m storage.console_child DESCRIPTOR MAX_ROWS MEMORY_MB SECONDS`.
 
-SQL comes on stdin; an Arrow stream (status 0) or a JSON message (status 3) goes to stdout. Nothing here is trusted to
-hold alone: the file is opened read-only, DuckDB is locked, the process may write no file and has limits on memory, time
-and files, and the parent kills it by the clock. In the order below, measured on DuckDB 2.0.0: without
-`disabled_filesystems` a locked, read-only connection destroyed its own file through `copy … to '<the file>'`, also
-inside a CTE that counts as a select; and `repeat('x', 2e9)` heeds neither DuckDB's memory limit nor its interrupt.
+The copy is open as DESCRIPTOR; SQL comes on stdin; an Arrow stream (status 0) or a JSON message (status 3) goes to
+stdout. Nothing here is trusted to hold alone: the file is opened read-only, DuckDB is locked, the process has limits on
+memory, time and files, the kernel takes all other files away, an alarm ends it, and the parent kills it by the clock.
+In the order below, measured on DuckDB 2.0.0: without `disabled_filesystems` a locked, read-only connection destroyed
+its own file through `copy … to '<the file>'`, also inside a CTE that counts as a select; and `repeat('x', 2e9)` heeds
+neither DuckDB's memory limit nor its interrupt.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
-import re
 import resource
+import signal
 import sys
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
+from duckdb.sqltypes import DuckDBPyType
+
+from storage.console_hints import explain
+from storage.landlock import give_up_files
 
 REFUSED = 3
 N_OPEN_FILES = 64
 SLACK_MB = 512  # address space that allocators and threads reserve and do not use; with 0, 1 query in 15 failed
+MAX_COLUMNS = 1000
 STATEMENTS = {"SELECT", "EXPLAIN", "MULTI"}  # MULTI is what DuckDB makes of a pivot
+# All work in the one thread that the kernel's fence binds. Left alone, DuckDB keeps eight more for files.
+ALONE: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "async_threads": 0}
+ATTACH = """
+attach '{}' as published (read_only)
+use published
+detach memory
+"""
 SETTINGS = """
 set temp_directory = ''
-set threads = 1
 set TimeZone = 'UTC'
 set home_directory = ''
 set secret_directory = ''
@@ -39,6 +48,8 @@ set enable_external_access = false
 set disabled_filesystems = 'LocalFileSystem'
 set lock_configuration = true
 """
+# Types that Arrow or Parquet lack, or that DuckDB hands over as bytes, cut off or wrong: they are told as text.
+TOLD_AS_TEXT = {"bignum", "bit", "enum", "geometry", "interval", "time with time zone", "uhugeint", "union", "variant"}
 
 
 class RefusedError(Exception):
@@ -47,16 +58,15 @@ class RefusedError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Answer the query on stdin; return the exit status."""
-    database, root = arguments[:2]
-    max_rows, memory_mb, cpu_seconds = (int(argument) for argument in arguments[2:])
+    descriptor, max_rows, memory_mb, seconds = (int(argument) for argument in arguments)
     sql = sys.stdin.buffer.read().decode()
-    _limit(memory_mb=memory_mb, cpu_seconds=cpu_seconds)
+    _limit(memory_mb=memory_mb, seconds=seconds)
     try:
-        table = _answer(database, sql, root=root, max_rows=max_rows, memory_mb=memory_mb)
+        table = _answer(descriptor, sql, max_rows=max_rows, memory_mb=memory_mb)
         with pa.ipc.new_stream(sys.stdout.buffer, table.schema) as stream:
             stream.write_table(table)
     except (duckdb.Error, RefusedError, MemoryError, pa.ArrowException, RecursionError) as error:
-        message = _message(error, memory_mb=memory_mb).replace(root, "")
+        message = _message(error, memory_mb=memory_mb)
         sys.stdout.buffer.write(json.dumps({"message": message}).encode())
         return REFUSED
     return 0
@@ -70,18 +80,19 @@ def _message(error: BaseException, *, memory_mb: int) -> str:
     return message
 
 
-def _limit(*, memory_mb: int, cpu_seconds: int) -> None:
+def _limit(*, memory_mb: int, seconds: int) -> None:
     """Take away writing, core dumps, most files, and memory and time beyond the query's share."""
     limits = [
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, N_OPEN_FILES),
-        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, _address_space() + (memory_mb + SLACK_MB) * 2**20),
     ]
     for kind, value in limits:
         with contextlib.suppress(ValueError, OSError):  # macOS refuses some of them; the parent's clock remains
             resource.setrlimit(kind, (value, value))
+    signal.alarm(seconds)  # should the parent be dead: a sleeping query uses no processor time
 
 
 def _address_space() -> int:
@@ -93,83 +104,77 @@ def _address_space() -> int:
         return 2**30
 
 
-def _answer(database: str, sql: str, *, root: str, max_rows: int, memory_mb: int) -> pa.Table:
+def _answer(descriptor: int, sql: str, *, max_rows: int, memory_mb: int) -> pa.Table:
     """Return the rows, at most `max_rows`, with DuckDB's types and whether there were more in the schema's metadata."""
-    connection = duckdb.connect(database, read_only=True, config={"memory_limit": f"{memory_mb}MB"})
-    for setting in SETTINGS.strip().splitlines():
-        connection.execute(setting)
+    connection = _sealed(descriptor, memory_mb=memory_mb)
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise RefusedError(f"{len(statements)} statements were given; the console runs one at a time.")
-    kind = statements[0].type.name
-    if kind not in STATEMENTS:
+    if (kind := _kind(statements[0])) not in STATEMENTS:
         raise RefusedError(
             f"a statement of kind {kind} was given; the console only reads: select, from, with, values, describe, "
             "summarize, show tables, explain, pivot."
         )
     try:
-        relation = _with_variants_as_text(connection.sql(sql))
-        table = relation.limit(max_rows + 1).to_arrow_table()
-    except duckdb.CatalogException as error:
-        raise RefusedError(_with_nearest_table(connection, str(error))) from None
-    columns = [_without(column.combine_chunks(), root=root) for column in table.slice(0, max_rows).columns]
-    fields = [
-        pa.field(name.replace(root, ""), column.type) for name, column in zip(table.column_names, columns, strict=True)
-    ]
+        relation = connection.sql(sql)
+        if len(relation.columns) > MAX_COLUMNS:
+            raise RefusedError(f"the answer has {len(relation.columns):,} columns; at most {MAX_COLUMNS:,} are told.")
+        table = _as_arrow_has_it(relation).limit(max_rows + 1).to_arrow_table()
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise RefusedError(explain(connection, sql, error)) from None
     facts = {"types": json.dumps([str(kind) for kind in relation.types]), "more": str(table.num_rows > max_rows)}
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=facts))
+    return table.slice(0, max_rows).combine_chunks().replace_schema_metadata(facts)
 
 
-def _with_variants_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return a relation whose VARIANT columns are text: Arrow has no such type and gives their bytes."""
-    kinds = [str(kind) for kind in relation.types]
-    if "VARIANT" not in kinds:
+def _kind(statement: duckdb.Statement) -> str:
+    try:
+        return statement.type.name
+    except ValueError:  # `update extensions`: DuckDB's Python does not know its own kind 29
+        return "UNKNOWN"
+
+
+def _sealed(descriptor: int, *, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """Open the copy so that nothing else can be reached, written or set, by DuckDB nor past it."""
+    connection = duckdb.connect(":memory:", config={**ALONE, "memory_limit": f"{memory_mb}MB"})
+    for statement in (ATTACH.format(f"/dev/fd/{descriptor}") + SETTINGS).splitlines():
+        if statement:
+            connection.execute(statement)
+    connection.sql("select 1").to_arrow_table()  # imports the last modules: after the next line none can be
+    give_up_files()
+    return connection
+
+
+def _as_arrow_has_it(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return the relation with the types that Arrow lacks as text, at any depth."""
+    kinds = [(str(kind), _arrow_kind(kind)) for kind in relation.types]
+    if all(kind == told for kind, told in kinds):
         return relation
-    names = ['"' + name.replace('"', '""') + '"' for name in relation.columns]
-    pairs = zip(names, kinds, strict=True)
-    return relation.project(
-        ", ".join(f"{name}::varchar as {name}" if kind == "VARIANT" else name for name, kind in pairs)
-    )
+    columns = [
+        (f"#{place}" if kind == told else f"#{place}::{told}") + f" as {_quoted(name)}"
+        for place, (name, (kind, told)) in enumerate(zip(relation.columns, kinds, strict=True), start=1)
+    ]
+    return relation.project(", ".join(columns))
 
 
-def _with_nearest_table(connection: duckdb.DuckDBPyConnection, message: str) -> str:
-    """Return a message about an unknown table with the nearest of the published ones, not of DuckDB's own."""
-    found = re.search(r"Table with name (.+?) does not exist!", message)
-    if found is None:
-        return message
-    known = [name for (name,) in connection.execute("select table_name from duckdb_tables() order by 1").fetchall()]
-    near = difflib.get_close_matches(found[1].lower(), known, n=1)
-    hint = f'Did you mean "{near[0]}"?' if near else "List the tables: show tables"
-    return f"there is no table {found[1]}. {hint}"
+def _arrow_kind(kind: DuckDBPyType) -> str:
+    """Return a type's name, with VARCHAR in place of each type that is told as text."""
+    if kind.id in TOLD_AS_TEXT:
+        return "VARCHAR"
+    if kind.id not in ("list", "array", "map", "struct", "tuple"):
+        return str(kind)
+    # an array's size is among its children, which DuckDB's own annotations do not know
+    parts = [(name, _arrow_kind(part) if isinstance(part, DuckDBPyType) else str(part)) for name, part in kind.children]
+    if [part for _, part in parts] == [str(part) for _, part in kind.children]:
+        return str(kind)
+    if kind.id in ("list", "array"):
+        size = "".join(part for name, part in parts if name == "size")
+        return f"{parts[0][1]}[{size}]"
+    named = [f"{_quoted(name)} {part}" if kind.id == "struct" else part for name, part in parts]
+    return f"{kind.id}({', '.join(named)})"
 
 
-def _without(column: Any, *, root: str) -> pa.Array:
-    """Return a column with the database's own folder blanked, which DuckDB shows in a few of its own tables.
-
-    Whoever spells it otherwise (reversed, in hex) can still read it: it is a courtesy, and not a secret.
-    """
-    array = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
-    if pa.types.is_string(array.type) or pa.types.is_binary(array.type):
-        return pc.replace_substring(array, pattern=root, replacement="")
-    if pa.types.is_nested(array.type):
-        values = array.to_pylist()
-        if root in repr(values):
-            return pa.array([_blanked(value, root=root) for value in values], array.type)
-    return array
-
-
-def _blanked(value: Any, *, root: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(root, "")
-    if isinstance(value, bytes):
-        return value.replace(root.encode(), b"")
-    if isinstance(value, list):
-        return [_blanked(part, root=root) for part in value]
-    if isinstance(value, tuple):
-        return tuple(_blanked(part, root=root) for part in value)
-    if isinstance(value, dict):
-        return {name: _blanked(part, root=root) for name, part in value.items()}
-    return value
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 if __name__ == "__main__":

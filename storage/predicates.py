@@ -1,12 +1,14 @@
 """Predicates of strangers (tier, rule, slice, review cause): checked, then evaluated in a sealed DuckDB.
 
-A predicate may hold only its relation's columns, literals, operators and the cheap functions of `predicate_sql`, and
-what runs is written anew from the checked tree, never the text itself. A predicate is true or it is not: null, and a
-value that cannot be computed, count as not.
+A predicate may hold only its relation's columns, literals, operators and the cheap functions of `predicate_words`, and
+what runs is written anew by `predicate_sql`, never the text itself. A predicate is true of a row or it is not: null,
+and a value that cannot be computed (an overflow), count as not, here and in the SQL that others embed. DuckDB looks at
+its clock only between vectors, so rows come in slices whose work is bounded by their bytes times the text's length.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -17,15 +19,25 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from storage.errors import UserError
-from storage.predicate_sql import Renderer, quote_name
+from storage.predicate_sql import quote_name, write_condition
+from storage.predicate_tokens import refusal
 
 MAX_CHARACTERS = 4000
 MEMORY_LIMIT = "512MB"
+# Bytes of rows times characters of the predicate in one go: about a second at the worst 4 ns found for one of each.
+MAX_WORK = 2**28
+SETTINGS = f"""
+set temp_directory = ''
+set memory_limit = '{MEMORY_LIMIT}'
+set threads = 1
+set enable_external_access = false
+set lock_configuration = true
+"""
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+_log = logging.getLogger(__name__)
 
 
 def check_predicate(text: str, *, columns: Collection[str]) -> str:
@@ -35,127 +47,159 @@ def check_predicate(text: str, *, columns: Collection[str]) -> str:
     where, and the nearest name for an unknown column.
     """
     types = tuple(columns.items()) if isinstance(columns, Mapping) else None
-    return _checked(text, tuple(columns), types)
+    return f"coalesce({_tried(_checked(text, tuple(columns), types))}, false)"
 
 
-@lru_cache(maxsize=1024)
-def _checked(text: str, columns: tuple[str, ...], types: tuple[tuple[str, str], ...] | None) -> str:
-    """Check once: the owner asks for the same few predicates in every transaction, and types cost a DuckDB each."""
-    condition = _condition(text, columns)
-    if types is not None:
-        _check_types(text, condition, dict(types))
-    return f"coalesce(try({condition}), false)"
+def matches(table: pa.Table | pl.DataFrame, predicates: Mapping[str, str], *, seconds: float = 10) -> dict[str, Mask]:
+    """Return for each named predicate a mask over the table's rows.
 
-
-def matches(
-    table: pa.Table | pl.DataFrame, predicates: Mapping[str, str], *, seconds: float = 10
-) -> dict[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Return for each named predicate a mask over the table's rows; null is False.
-
-    `seconds` is for all of them together. UserError names the predicate that is not allowed, fails on a row (an
-    overflow, a text that is no number) or is still running when the time is up.
+    Rows on which it cannot be computed are no match, and a warning says how many they are. `seconds` is for all of them
+    together. UserError names the predicate that is not allowed or still running when the time is up.
     """
     arrow = table.to_arrow() if isinstance(table, pl.DataFrame) else table
-    conditions = {name: _condition(text, arrow.column_names) for name, text in predicates.items()}
     deadline = time.monotonic() + seconds
-    masks = {}
-    with _sealed() as connection:
-        connection.register("relation", arrow)
-        for name, condition in conditions.items():
-            if time.monotonic() > deadline:
-                raise _out_of_time(predicates[name], seconds)
-            with _time_limit(connection, deadline - time.monotonic()):
-                masks[name] = _mask(connection, predicates[name], condition=condition, seconds=seconds)
-    return masks
+    with _sealed().cursor() as cursor:
+        cursor.register("relation", arrow.slice(0, 0))
+        kinds = tuple(zip(arrow.column_names, map(str, cursor.sql("from relation").types), strict=True))
+        conditions = {name: _checked(text, tuple(arrow.column_names), kinds) for name, text in predicates.items()}
+        with _interrupting(cursor, deadline):
+            return {
+                name: _mask(cursor, arrow, predicates[name], condition=condition, deadline=deadline, seconds=seconds)
+                for name, condition in conditions.items()
+            }
 
 
-def _condition(text: str, columns: Collection[str]) -> str:
-    """Return the checked tree of a predicate as SQL, as it is: it may be null or fail on a row."""
+@lru_cache(maxsize=4096)
+def _checked(text: str, columns: tuple[str, ...], kinds: tuple[tuple[str, str], ...] | None) -> str:
+    """Return the condition of a predicate, as it is: it may be null or fail on a row. Checked once: many ask often."""
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"predicate {text[:40]!r}… has {len(text)} characters; at most {MAX_CHARACTERS} are taken.")
-    renderer = Renderer(text, columns)
     if not text.strip():
         raise UserError("the predicate is empty. Write `true` for all rows.")
     if any(ord(character) < 32 and character not in "\t\n\r" for character in text) or not _is_utf8(text):
-        raise renderer.refusal("holds a control character or half of a character")
-    try:
-        tree = sqlglot.parse_one(text, read="duckdb", into=exp.Condition)
-    except SqlglotError as error:
-        raise renderer.refusal(f"cannot be read{_where(error)}") from None
-    except RecursionError:
-        raise renderer.refusal("is nested too deeply") from None
-    return renderer.render(tree)
+        raise refusal(text, "holds a control character or half of a character")
+    condition = write_condition(text, columns)
+    if kinds is not None:
+        _check_types(text, condition, dict(kinds))
+    return condition
 
 
-def _out_of_time(text: str, seconds: float) -> UserError:
-    return Renderer(text, ()).refusal(f"was stopped: the {seconds:g} s for all predicates are up")
+def _tried(condition: str) -> str:
+    """Return SQL that is true or false, and null where the condition cannot be computed."""
+    return f"try(coalesce({condition}, false))"
 
 
-def _check_types(text: str, condition: str, columns: Mapping[str, str]) -> None:
+def _check_types(text: str, condition: str, kinds: Mapping[str, str]) -> None:
     """Bind a condition to typed columns and run it on one row of plain values; UserError where a type does not fit."""
-    values = ", ".join(f"{_plain_value(kind)} as {quote_name(name)}" for name, kind in columns.items())
-    with _sealed() as connection:
-        connection.execute(f"create table relation as select {values}")
-        _mask(connection, text, condition=condition, seconds=0)
+    named = {quote_name(name): kind for name, kind in kinds.items() if quote_name(name) in condition}
+    values = ", ".join(f"{_plain_value(kind)} as {name}" for name, kind in named.items()) or "1"
+    with _sealed().cursor() as cursor:
+        try:
+            outcome = cursor.sql(f"select {condition} as is_met from (select {values})")
+            kind = str(outcome.types[0])
+            outcome.fetchall()
+        except duckdb.Error as error:
+            raise refusal(text, f"fails: {first_line(error)}") from None
+    if kind not in ("BOOLEAN", "NULL", '"NULL"'):
+        raise refusal(text, f"gives {kind}, not true or false")
 
 
 def _plain_value(kind: str) -> str:
     """Return SQL for a value of a type. A text is a letter, so that using it as a number fails here."""
-    folded = kind.casefold()
-    if folded == "varchar":
+    if kind.upper() in ("NULL", '"NULL"'):
+        return "null"
+    if kind.upper() == "VARCHAR":
         return "'a'"
-    if folded.endswith("[]"):
+    if kind.endswith("[]"):
         return f"[{_plain_value(kind[:-2])}]"
-    if folded in {"integer", "bigint", "smallint", "tinyint", "double", "float", "hugeint", "int", "real"}:
-        return f"1::{folded}"
-    if folded in {"boolean", "bool"}:
-        return "true"
-    if folded in {"timestamp", "date"}:
-        return f"{folded} '2026-01-01'"
-    raise ValueError(f"no plain value of type {kind!r}")
+    return f"coalesce(try_cast('1' as {kind}), try_cast('2026-01-01' as {kind}))"
 
 
 def _mask(
-    connection: duckdb.DuckDBPyConnection, text: str, *, condition: str, seconds: float
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    renderer = Renderer(text, ())
+    cursor: duckdb.DuckDBPyConnection, table: pa.Table, text: str, *, condition: str, deadline: float, seconds: float
+) -> Mask:
+    """Return one predicate's mask; warn of the rows on which it cannot be computed."""
+    most_bytes = max(1, MAX_WORK // len(text))
+    parts: list[Mask] = [np.zeros(0, dtype=np.bool_)]
+    n_failed, reason = 0, ""
+    for rows in _slices(table, most_bytes):
+        if time.monotonic() > deadline:
+            raise _out_of_time(text, seconds)
+        if rows.num_rows == 1 and rows.nbytes > most_bytes:
+            met, why = pa.array([None], pa.bool_()), f"a row of more than {most_bytes:,} bytes"
+        else:
+            cursor.register("relation", rows)
+            try:
+                met, why = _met(cursor, condition)
+            except duckdb.InterruptException:
+                raise _out_of_time(text, seconds) from None
+            except duckdb.OutOfMemoryException:
+                raise refusal(text, f"needs more than {MEMORY_LIMIT} of memory") from None
+        n_failed += met.null_count
+        reason = reason or why
+        parts.append(np.asarray(met.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_))
+    if n_failed:
+        said = refusal(text, f"cannot be computed on {n_failed:,} of {table.num_rows:,} rows ({reason})")
+        _log.warning("%s They count as no match.", said)
+    return np.concatenate(parts)
+
+
+def _met(cursor: duckdb.DuckDBPyConnection, condition: str) -> tuple[pa.ChunkedArray, str]:
+    """Return where the condition is met, null where it cannot be computed, and why it cannot."""
     try:
-        result = connection.sql(f"select {condition} as is_met from relation")
-        if str(result.types[0]) not in ("BOOLEAN", "NULL", '"NULL"'):
-            raise renderer.refusal(f"gives {result.types[0]}, not true or false")
-        column = result.to_arrow_table().column("is_met")
-    except duckdb.InterruptException:
-        raise _out_of_time(text, seconds) from None
+        rows = cursor.sql(f"select coalesce({condition}, false) as is_met from relation").to_arrow_table()
+        return rows.column("is_met"), ""
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
     except duckdb.Error as error:
-        raise renderer.refusal(f"fails: {first_line(error)}") from None
-    return np.asarray(column.cast(pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+        why = first_line(error)
+    rows = cursor.sql(f"select {_tried(condition)} as is_met from relation").to_arrow_table()
+    return rows.column("is_met"), why
+
+
+def _slices(table: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
+    """Yield the rows in order, halved until a slice has no more bytes than allowed or one row."""
+    if table.num_rows > 1 and table.nbytes > most_bytes:
+        half = table.num_rows // 2
+        yield from _slices(table.slice(0, half), most_bytes)
+        yield from _slices(table.slice(half), most_bytes)
+    elif table.num_rows:
+        yield table
+
+
+def _out_of_time(text: str, seconds: float) -> UserError:
+    return refusal(text, f"was stopped: the {seconds:g} s for all predicates are up")
+
+
+@lru_cache(maxsize=1)
+def _sealed() -> duckdb.DuckDBPyConnection:
+    """Return the process's empty in-memory database that can reach nothing and whose settings are locked.
+
+    Kept because it takes 15 ms to make; every use is a cursor of its own, so nothing of one is seen by another.
+    """
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})  # as a setting: one cursor's
+    for setting in SETTINGS.strip().splitlines():
+        connection.execute(setting)
+    return connection
 
 
 @contextmanager
-def _sealed() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty in-memory database that can reach nothing and whose settings are locked."""
-    connection = duckdb.connect(":memory:")
-    try:
-        connection.execute("set temp_directory = ''")
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        connection.execute("set threads = 1")
-        connection.execute("set python_enable_replacements = false")
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
+def _interrupting(cursor: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[None]:
+    """Interrupt the cursor from the deadline on, again and again: one that falls between two statements is lost."""
+    is_done = threading.Event()
 
+    def watch() -> None:
+        if not is_done.wait(max(0.0, deadline - time.monotonic())):
+            while not is_done.wait(0.05):
+                cursor.interrupt()
 
-@contextmanager
-def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    timer = threading.Timer(max(0.0, seconds), connection.interrupt)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
+        is_done.set()
+        watcher.join()
 
 
 def first_line(error: duckdb.Error) -> str:
@@ -170,10 +214,3 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _where(error: SqlglotError) -> str:
-    errors = getattr(error, "errors", None)
-    if not errors or not errors[0].get("line"):
-        return ""
-    return f" near {errors[0].get('highlight')!r} (line {errors[0]['line']}, column {errors[0]['col']})"

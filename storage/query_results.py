@@ -13,10 +13,12 @@ import io
 import json
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 MAX_CELL_CHARACTERS = 60
@@ -37,13 +39,15 @@ class QueryResult:
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return names with `_2`, `_3`, … after repeated ones, so that none hides another."""
-    taken: set[str] = set()
+    given, taken = set(names), set[str]()
+    n_seen: Counter[str] = Counter()
     distinct = []
     for name in names:
-        number, candidate = 1, name
-        while candidate in taken or (number > 1 and candidate in names):
-            number += 1
-            candidate = f"{name}_{number}"
+        n_seen[name] += 1
+        candidate = name if n_seen[name] == 1 else f"{name}_{n_seen[name]}"
+        while candidate in taken or (n_seen[name] > 1 and candidate in given):
+            n_seen[name] += 1
+            candidate = f"{name}_{n_seen[name]}"
         taken.add(candidate)
         distinct.append(candidate)
     return tuple(distinct)
@@ -95,8 +99,41 @@ def to_text(result: QueryResult) -> str:
 
 
 def _rows(result: QueryResult) -> Iterator[tuple[Any, ...]]:
-    columns = [[_plain(value) for value in column.to_pylist()] for column in result.table.columns]
+    columns = [[_plain(value) for value in _values(column)] for column in result.table.columns]
     return zip(*columns, strict=True)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values; as text those that Python has no value for: the year 290000, a nanosecond."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError, KeyError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.MapScalar):
+        return [(_value(entry["key"]), _value(entry["value"])) for entry in scalar.values]
+    if isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar):
+        return [_value(part) for part in scalar.values]
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(part) for name, part in scalar.items()}
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError, KeyError):
+        return _moment(scalar)
+
+
+def _moment(scalar: pa.Scalar) -> str:
+    """Return a date or timestamp in ISO form, whatever its year; DuckDB's infinities are the farthest ones."""
+    is_date = pa.types.is_date32(scalar.type)
+    farthest = 2 ** (31 if is_date else 63) - 1
+    if abs(scalar.value) == farthest:
+        return "infinity" if scalar.value > 0 else "-infinity"
+    zone = "+00:00" if not is_date and scalar.type.tz else ""
+    return f"{np.datetime64(scalar.value, 'D' if is_date else scalar.type.unit)}{zone}"
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911 one line a type
