@@ -22,6 +22,16 @@ def write_beside(path: Path, text: str, *, folder: Path, mode: int = 0o644) -> P
     return written
 
 
+def create(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file that appears whole; FileExistsError, and no change, when its name is taken."""
+    written = write_beside(path, text, folder=path.parent, mode=mode)
+    try:
+        os.link(written, path)
+    finally:
+        written.unlink()
+    sync(path.parent)
+
+
 def replace(path: Path, text: str, *, folder: Path, mode: int = 0o644) -> None:
     """Set a file's text at once: readers see the old or the new, whatever is killed when."""
     os.replace(write_beside(path, text, folder=folder, mode=mode), path)

@@ -1,4 +1,4 @@
-"""The one place that holds the database open: appends facts, answers named reads, chooses for reviewers.
+"""The one place that holds the database open: commits facts, answers named reads, keeps what is derived.
 
 Facts are inserted, never edited; rows whose id is already held are dropped, so a retry after any crash is safe. The
 connection is hardened before the first request: no file but the hand-over and publish folders, settings locked.
@@ -6,42 +6,47 @@ connection is hardened before the first request: no file but the hand-over and p
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from storage.admission import Admission
+from storage.backup import back_up
+from storage.backup_manifest import BackupManifest
+from storage.claims import ClaimDesk
 from storage.clock import now
+from storage.commit import RUN_COLUMNS, Commit, Counts
+from storage.doctor import examine
+from storage.erasure import Erased, Kind, erase
 from storage.errors import UserError
-from storage.ids import action_id
-from storage.maintained import MAINTAINED, TOUCHES, maintain
-from storage.migrate import migrate
-from storage.published import publish
+from storage.finding import Finding, Severity
+from storage.id_index import keys_of
+from storage.journal import Journal, Request, encode
+from storage.opening import open_database
+from storage.places import StoreIndexes
+from storage.published import begin_snapshot, publish
 from storage.reads import READS
+from storage.reads.read import Read
+from storage.rebuilding import rebuild
+from storage.rewriting import take_over
 
-Tables = Mapping[str, pa.Table | str]  # table name -> rows, or the name of a Parquet file in the hand-over folder
-LEASE = timedelta(minutes=30)
+Result = TypeVar("Result")
 LEFT_OVER_SECONDS = 3600
-RUN_COLUMNS = {"status", "counts", "finished_at"}
-
-_CLAIM = """
-select q.candidate_id
-from queue q
-where not exists (select 1 from standing_responses s where s.pair_id = q.pair_id and s.account = $account)
-  and q.n_open > (
-    select count(distinct l.account) from leases l
-    where l.candidate_id = q.candidate_id and l.account <> $account and l.until > $now
-      and not exists (
-        select 1 from standing_responses s where s.pair_id = q.pair_id and s.account = l.account))
-order by q.priority desc, q.candidate_id
-limit $n
-"""
+MOST_CHANGED_PAIRS = 200_000
+REPLAY_AT_ONCE = 200
+HANDED_OVER = re.compile(r"[0-9a-f]{32}\.parquet")
+PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
 class Owner:
@@ -56,40 +61,64 @@ class Owner:
         for left_over in self.handover_dir.glob("*.parquet"):
             if time.time() - left_over.stat().st_mtime > LEFT_OVER_SECONDS:
                 left_over.unlink()  # its client was killed; a living one still asks for its own
+        self._connection = open_database(root, folders=(self.handover_dir, self._publish_dir))
+        self.admission = Admission(self._connection)
+        self._writing = threading.RLock()
+        self.indexes = StoreIndexes(self._connection, root / "index", self.admission.columns, lock=self._writing)
+        self.desk = ClaimDesk(self._connection, self.indexes)
+        self._publishing = threading.Lock()
+        self._changed_pairs: set[str] | None = None  # since the last publish; None: unknown
+        self.journal = Journal(root)
         try:
-            self._connection = duckdb.connect(str(root / "afrel.duckdb"), config={"threads": 2})
-        except duckdb.Error as error:
-            raise UserError(f"cannot open {root / 'afrel.duckdb'}: {str(error).splitlines()[0]}") from error
-        migrate(self._connection)
-        folders = ", ".join("'" + str(f).replace("'", "''") + "'" for f in (self.handover_dir, self._publish_dir))
-        self._connection.execute(f"set allowed_directories = [{folders}]")
-        self._connection.execute("set enable_external_access = false")
-        self._connection.execute("set lock_configuration = true")
-        self._columns = self._read_columns()
-        self._writing = threading.Lock()
+            self._replay()
+            self._align()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
-        """Fold the log into the file and let go of it."""
+        """Fold the log into the file, save the indexes and let go of everything."""
         with self._writing:
+            self.journal.close()
+            with suppress(duckdb.Error, OSError):  # nothing is lost without: the next start reads the tables
+                self.indexes.save()
+            self.desk.close()
             self._connection.close()
 
-    def append(self, requests: Sequence[Tables]) -> list[dict[str, int] | Exception]:
-        """Append several requests under one commit; return rows newly held by table, or each request's own error.
+    def admit(
+        self, tables: Mapping[str, pa.Table], files: Mapping[str, str] = {}, run_update: Mapping[str, Any] | None = None
+    ) -> Request:
+        """Return a request that the database will take; UserError for one it would not."""
+        for table, name in files.items():
+            self.admission.check_table(table)
+            self.admission.check_columns(table, self._handed_over(name))
+        if run_update is not None:
+            check_run_update(run_update)
+        return Request(self.admission.admit(tables), files, run_update)
+
+    def fold(self, requests: Sequence[Request], *, sequence: int | None = None) -> list[Counts | Exception]:
+        """Commit several requests together; return rows newly held by table, or each request's own error.
 
         When one of them fails, all are undone and each is tried by itself, so that nobody pays for another's mistake.
+        `sequence` is the last journal record among them.
         """
         with self._writing:
             try:
-                return list(self._in_one_transaction(requests))
+                return list(self._commit(requests, sequence))
+            except duckdb.FatalException:
+                raise
             except Exception as error:
-                if len(requests) == 1:
+                if len(requests) == 1 and sequence is None:
                     return [error]
-            outcomes: list[dict[str, int] | Exception] = []
+            outcomes: list[Counts | Exception] = []
             for request in requests:
                 try:
-                    outcomes += self._in_one_transaction([request])
+                    outcomes += self._commit([request], None)
+                except duckdb.FatalException:
+                    raise
                 except Exception as error:
                     outcomes.append(error)
+            self._commit([], sequence)
             return outcomes
 
     def read(self, name: str, params: Mapping[str, Any], *, sees_test: bool) -> pa.Table:
@@ -99,147 +128,247 @@ class Owner:
             raise UserError(f"there is no read named {name!r}")
         if read.shows_test and not sees_test:
             raise UserError(f"read {name!r} shows test grades; this store was opened without them")
+        check_params(name, read, params)
+        sql, given = read.sql, dict(params)
+        for table, (column, parameter) in read.finds.items():
+            places = self.indexes.index(table, column).find(keys_of(pa.array([params[parameter]], pa.string())))
+            given[f"{table}_places"] = places.tolist()
+            found = f"(select * from {table} where rowid in (select unnest(cast(${table}_places as bigint[]))))"
+            sql = sql.replace(f"{{{table}}}", found)
+        if read.finds:  # DuckDB refuses parameters that the SQL does not use
+            given = {name: value for name, value in given.items() if f"${name}" in sql}
         cursor = self._connection.cursor()
         try:
-            return cursor.sql(read.sql, params=dict(params) or None).to_arrow_table()
+            return cursor.sql(sql, params=given or None).to_arrow_table()
         finally:
             cursor.close()
 
-    def claim(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
-        """Choose the next n candidates for a reviewer and lease them, atomically; one column, candidate_id."""
-        with self._writing:
-            at = now()
-            self._connection.begin()
-            try:
-                chosen = self._connection.execute(_CLAIM, {"account": account, "now": at, "n": n}).fetchall()
-                for place, (candidate_id,) in enumerate(chosen):
-                    lease_id = action_id(account, f"{session}:lease:{sequence}", place)
-                    held = self._connection.execute("select 1 from leases where lease_id = ?", [lease_id]).fetchall()
-                    if not held:
-                        row = [lease_id, candidate_id, account, at + LEASE, at]
-                        self._connection.execute("insert into leases values (?, ?, ?, ?, ?)", row)
-                self._connection.commit()
-            except BaseException:
-                self._connection.rollback()
-                raise
-        return pa.table({"candidate_id": pa.array([c for (c,) in chosen], pa.string())})
+    def choose(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
+        """Choose the next n candidates for a reviewer; return the rows of their leases, still to be committed."""
+        if not self.indexes.is_loaded("responses"):
+            with self._writing:
+                self.load_indexes(["responses"])
+        return self.desk.choose(account, n, session, sequence, at=now())
 
-    def update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
-        """Set status, counts or end of a run: the one fact that is updated in place."""
-        unknown = set(values) - RUN_COLUMNS
-        if unknown or not values:
-            raise ValueError(f"a run's {sorted(unknown)} cannot be updated")
+    def load_indexes(self, tables: Sequence[str]) -> None:
+        """Read the indexes of these tables, unless they are in memory."""
         with self._writing:
-            clause = ", ".join(f"{name} = ${name}" for name in values)
-            self._connection.execute(f"update runs set {clause} where run_id = $run_id", {**values, "run_id": run_id})
+            for table in tables:
+                for column in self.indexes.columns(table):
+                    self.indexes.index(table, column)
+
+    def exclusively(self, act: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Run maintenance on the connection while nothing is committed."""
+        with self._writing:
+            return act(self._connection)
+
+    def back_up(self, target: Path) -> BackupManifest:
+        """Copy the workspace to a new folder, all that is committed by now."""
+        return self.exclusively(lambda connection: back_up(connection, root=self.root, target=target))
+
+    def examine(self) -> list[Finding]:
+        """Return everything that should hold of the workspace and does not; indexes are compared with their tables."""
+        with self._writing:
+            findings = examine(self._connection, root=self.root)
+            for table, column in self.indexes.differing():
+                findings.append(
+                    Finding(
+                        Severity.WRONG, f"the index of {table}.{column} is not its table's", 1, "afrel doctor --rebuild"
+                    )
+                )
+        refused = list((self.journal.folder / "refused").glob("*.arrow"))
+        if refused:
+            what = "acknowledged requests that the database refused; the reason stands beside each"
+            findings.append(Finding(Severity.WRONG, what, len(refused), f"read {refused[0].with_suffix('.txt')}"))
+        return findings
+
+    def erase(
+        self, *, kind: Kind, value: str, account: str, reason: str | None, run_id: str, is_dry: bool = False
+    ) -> Erased:
+        """Blank a text or a name for good. Unless it was dry, this owner is closed then: the file is a new one.
+
+        The caller holds `paused`, so that nothing is committed to the file that went.
+        """
+        asked = {"kind": kind, "value": value, "account": account, "reason": reason, "run_id": run_id}
+        erased = erase(self._connection, root=self.root, is_dry=is_dry, **asked)  # type: ignore[arg-type]
+        if erased.rewritten is not None:
+            sequence = self.sequence()
+            self.close()
+            take_over(self.root, erased.rewritten)
+            self.journal.drop(up_to=sequence)
+        return erased
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing be committed meanwhile; what comes is acknowledged in the journal."""
+        with self._writing:
+            yield
+
+    def checkpoint(self) -> None:
+        """Fold DuckDB's log into its file, and let go of the journal the file now holds."""
+        with self._writing:
+            self.journal.rotate()
+            self._connection.execute("checkpoint").fetchall()
+            self.journal.drop(up_to=self.sequence())
+
+    def save_indexes(self) -> None:
+        """Write the indexes to disk, so that the next start need not read the tables."""
+        with self._writing:
+            self.indexes.save()
+
+    def sequence(self) -> int:
+        """Return the last journal record that is in the database."""
+        ((sequence,),) = self._connection.execute("select sequence from position").fetchall()
+        return int(sequence)
+
+    def n_commits(self) -> int:
+        """Return the number of commits the database has seen."""
+        with self._writing:
+            ((n_commits,),) = self._connection.execute("select n_commits from position").fetchall()
+        return int(n_commits)
+
+    def log_bytes(self) -> int:
+        """Return the size of DuckDB's log."""
+        log = self.root / "afrel.duckdb.wal"
+        return log.stat().st_size if log.exists() else 0
 
     def publish(self) -> Path:
-        """Write the read-only copy if it is older than the facts; return its path."""
-        with self._writing:
-            return publish(self._connection, root=self.root, scratch=self._publish_dir)
+        """Bring the read-only copy up to the facts committed by now; return its path. Commits go on meanwhile."""
+        with self._publishing:
+            cursor = self._connection.cursor()
+            try:
+                with self._writing:  # what changed belongs to exactly this view of the facts
+                    begin_snapshot(cursor)
+                    changed, self._changed_pairs = self._changed_pairs, set()
+                pairs = None if changed is None else sorted(changed)
+                return publish(cursor, root=self.root, scratch=self._publish_dir, changed_pairs=pairs)
+            except BaseException:
+                with self._writing:
+                    self._changed_pairs = None
+                raise
+            finally:
+                cursor.close()
+
+    def has_published(self) -> bool:
+        """Say whether there is a read-only copy to keep up to date."""
+        return (self.root / "published.duckdb").exists()
+
+    def note_committed(self, counts: Counts) -> None:
+        """Tell the journal of a commit whose rows it does not hold, so that its loss would be seen."""
+        if any(counts.values()):
+            request = Request(committed={**counts, "n_commits": self.n_commits()})
+            self.journal.write([encode(request)])
 
     def rebuild(self) -> dict[str, int]:
-        """Derive the maintained tables anew from all facts; return how many rows each differed by."""
+        """Derive the standing of all candidates anew, without the indexes; return how many rows differed."""
         with self._writing:
-            self._connection.begin()
-            try:
-                for table in MAINTAINED:
-                    self._connection.execute(f"create or replace temp table before_{table} as from {table}")
-                self._connection.execute(
-                    "create or replace temp table touched as select distinct pair_id from candidates"
-                )
-                maintain(self._connection)
-                differing = {table: self._n_differing(table) for table in MAINTAINED}
-                self._connection.commit()
-            except BaseException:
-                self._connection.rollback()
-                raise
-        return differing
+            self.indexes.mend()
+            differing = rebuild(self._connection)
+            self._changed_pairs = None
+            self.desk.forget()
+        return {"candidate_status": differing}
 
-    def _n_differing(self, table: str) -> int:
-        return int(
-            self._first(
-                f"select count(*) from ((from {table} except from before_{table}) "
-                f"union all (from before_{table} except from {table}))"
-            )[0]
-        )
+    def _commit(self, requests: Sequence[Request], sequence: int | None) -> list[Counts]:
+        commit = Commit(self._connection, self.indexes, admission=self.admission, handover=self.handover_dir)
+        counts = commit.run(requests, sequence)
+        self.desk.update(commit.derived)
+        for request in requests:
+            self.desk.follow(acts_of(request))
+            if "responses" in request.files:
+                self.desk.forget()
+        if self._changed_pairs is not None:
+            for rows in commit.derived:
+                if len(self._changed_pairs) + rows.num_rows > MOST_CHANGED_PAIRS:
+                    self._changed_pairs = None
+                    break
+                self._changed_pairs.update(rows["pair_id"].to_pylist())
+        if sequence is not None:
+            self.journal.mark_folded(sequence)
+        return counts
 
-    def _first(self, sql: str) -> tuple[Any, ...]:
-        """Return the first row, the result drained: DuckDB refuses the next statement otherwise."""
-        return tuple(self._connection.execute(sql).fetchall()[0])
-
-    def _read_columns(self) -> dict[str, dict[str, bool]]:
-        """Return {table: {column: is nullable}}, columns in order: the first is the id."""
-        rows = self._connection.execute(
-            "select table_name, column_name, is_nullable from duckdb_columns() "
-            "where not internal and schema_name = 'main' order by table_oid, column_index"
-        ).fetchall()
-        columns: dict[str, dict[str, bool]] = {}
-        for table, column, is_nullable in rows:
-            columns.setdefault(table, {})[column] = bool(is_nullable)
-        return columns
-
-    def _in_one_transaction(self, requests: Sequence[Tables]) -> list[dict[str, int] | Exception]:
-        self._connection.begin()
+    def _handed_over(self, name: str) -> list[str]:
+        """Return the columns of a hand-over file; UserError for a name that is none of a client's, or no Parquet."""
+        path = self.handover_dir / name
+        if not HANDED_OVER.fullmatch(name) or path.is_symlink() or not path.is_file():
+            raise UserError(f"{name!r:.80} is no file in {self.handover_dir}. Run the command again")
         try:
-            self._connection.execute("create or replace temp table touched (pair_id varchar)")
-            outcomes: list[dict[str, int] | Exception] = [
-                {table: self._insert(table, rows) for table, rows in request.items()} for request in requests
-            ]
-            if self._first("select count(*) from touched")[0]:
-                maintain(self._connection)
-            self._connection.commit()
-        except BaseException:
-            with suppress(duckdb.Error):  # a rollback that fails must not hide why it was needed
-                self._connection.rollback()
-            raise
-        return outcomes
+            return list(pq.read_schema(path).names)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
-    def _insert(self, table: str, rows: pa.Table | str) -> int:
-        """Insert the rows whose id is not held yet; return their number."""
-        if table not in self._columns or table in MAINTAINED or table == "migrations":
-            raise UserError(f"there is no table {table!r} to append to")
-        if isinstance(rows, str):
-            path = self.handover_dir / Path(rows).name
-            incoming = self._connection.read_parquet(str(path)).to_arrow_table()
-        else:
-            incoming = rows
-        self._check_columns(table, incoming)
-        key = next(iter(self._columns[table]))
-        self._connection.register("incoming", incoming)
+    def _replay(self) -> None:
+        """Put into the database what was acknowledged and is not in it."""
+        at = self.sequence()
+        n_commits, folded = self.n_commits(), self.journal.folded()
+        group: list[Request] = []
+        last = at
+        for sequence, requests in self.journal.replay(after=at):
+            for request in requests:
+                if request.committed and int(request.committed["n_commits"]) > n_commits:
+                    raise _lost(self.root, request.committed)
+            group += [request for request in requests if not request.committed]
+            last = sequence
+            if len(group) >= REPLAY_AT_ONCE:
+                self._replay_group(group, last)
+                group = []
+        if folded > last:
+            raise UserError(
+                f"{self.root / 'afrel.duckdb'} is older than its journal: it ends at request {last} of {folded}. Put "
+                "the right file back, or restore a backup: afrel restore BACKUP NEW_FOLDER. To go on without what is "
+                f"missing, remove {self.journal.folder / 'folded'}"
+            )
+        if last > at:
+            self._replay_group(group, last)
+            print(f"{datetime.now():%F %T} put back requests {at + 1} to {last} from the journal", file=sys.stderr)
+
+    def _replay_group(self, group: Sequence[Request], sequence: int) -> None:
         try:
-            inserted = self._first(
-                f"insert into {table} by name select * from incoming i "
-                f"where not exists (select 1 from {table} t where t.{key} = i.{key}) "
-                f"qualify row_number() over (partition by i.{key}) = 1"
-            )
-            self._guard_splits(table)
-            if table in TOUCHES:
-                self._connection.execute(f"insert into touched {TOUCHES[table]}")
-        finally:
-            self._connection.unregister("incoming")
-        return int(inserted[0])
+            outcomes = self.fold(group, sequence=sequence)
+        except duckdb.Error as error:
+            raise UserError(
+                f"the database of {self.root} cannot take what the journal holds: {str(error).splitlines()[0]}. "
+                "Nothing that was acknowledged is lost. Make room on the disk, then run the command again"
+            ) from error
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                print(f"{datetime.now():%F %T} a request of the journal was refused: {outcome}", file=sys.stderr)
 
-    def _check_columns(self, table: str, incoming: pa.Table) -> None:
-        columns = self._columns[table]
-        unknown = sorted(set(incoming.column_names) - set(columns))
-        missing = sorted(c for c, is_nullable in columns.items() if not is_nullable and c not in incoming.column_names)
-        if unknown or missing:
-            raise UserError(f"rows for {table} have unknown columns {unknown} and lack {missing}")
+    def _align(self) -> None:
+        """Derive everything when the standing of candidates is not theirs row by row: after a migration, say."""
+        if self.indexes.n_rows("candidates") != self.indexes.n_rows("candidate_status"):
+            self.rebuild()
 
-    def _guard_splits(self, table: str) -> None:
-        """A pair has its query's split, a query its root's: a test query can never come back as a train one."""
-        if table == "queries":
-            sql = (
-                "select i.query_id, i.split, r.split from incoming i "
-                "join queries r on r.query_id = i.root_query_id where r.split <> i.split limit 1"
-            )
-        elif table == "pairs":
-            sql = (
-                "select i.pair_id, i.split, q.split from incoming i left join queries q using (query_id) "
-                "where q.split is distinct from i.split limit 1"
-            )
-        else:
-            return
-        for row in self._connection.execute(sql).fetchall():
-            raise UserError(f"{row[0]} is given split {row[1]!r}, its query has {row[2]!r}; nothing was written")
+
+def acts_of(request: Request) -> list[tuple[str, str, str]]:
+    """Return pair, account and act of each response among a request's rows."""
+    rows = request.tables.get("responses")
+    if rows is None:
+        return []
+    return list(zip(*(rows[name].to_pylist() for name in ("pair_id", "account", "act")), strict=True))
+
+
+def check_run_update(update: Mapping[str, Any]) -> None:
+    """Return when these columns of a run may be set; UserError otherwise."""
+    unknown = sorted(set(update) - set(RUN_COLUMNS) - {"run_id"})
+    if unknown or len(update) < 2:
+        raise UserError(f"of a run {', '.join(RUN_COLUMNS)} can be set, not {unknown[:10]!r:.200}")
+
+
+def check_params(name: str, read: Read, params: Mapping[str, Any]) -> None:
+    """Return when these are the parameters of a read, and texts are whole; UserError otherwise."""
+    wanted = {parameter for _, parameter in read.finds.values()} | set(PARAMETER.findall(read.sql))
+    if set(params) != wanted:
+        raise UserError(f"read {name!r} takes {sorted(wanted)}, it was given {sorted(params)!r:.200}")
+    try:
+        json.dumps(dict(params), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"a parameter of read {name!r} holds half of a character") from None
+
+
+def _lost(root: Path, committed: Mapping[str, int]) -> UserError:
+    what = ", ".join(f"{n:,} rows of {table}" for table, n in committed.items() if table != "n_commits")
+    return UserError(
+        f"{root / 'afrel.duckdb.wal'} was shortened: {what}, taken from a file, are missing. Put the right file back, "
+        "or restore a backup: afrel restore BACKUP NEW_FOLDER. To go on without them, and then run the command that "
+        f"brought them again, remove {root / 'journal'}"
+    )

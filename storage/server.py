@@ -2,66 +2,86 @@
 
     python -m storage.server WORKSPACE [--idle SECONDS]
 
-Started on demand by the first client. An exclusive lock on `store.lock` makes it the only one; a second start sees
-the lock and leaves. One thread per connection; appends meet in a queue and one writer commits them in groups.
+Started on demand by the first client; a second start sees that the workspace is owned and leaves. One thread a
+connection; writes go through the intake.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
-import queue
 import socket
 import struct
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from storage.erasure import KINDS
 from storage.errors import UserError
-from storage.owner import Owner, Tables
+from storage.intake import Intake
+from storage.owner import Owner
+from storage.ownership import Ownership, TakenError
+from storage.requests import Asked
 from storage.socket_path import SOCKET_NAME, short_path
 from storage.wire import WireError, receive, send
 
 IDLE_SECONDS = 60.0
-MAX_GROUP = 64
 
 
 class StoreServer:
     """Serves one owner. `run` returns when nobody has been connected for `idle_seconds`."""
 
-    def __init__(self, owner: Owner, listener: socket.socket, *, idle_seconds: float) -> None:
+    def __init__(self, owner: Owner, ownership: Ownership, listener: socket.socket, *, idle_seconds: float) -> None:
         self._owner = owner
+        self._ownership = ownership
+        self._intake = Intake(owner)
         self._listener = listener
         self._idle_seconds = idle_seconds
-        self._appends: queue.SimpleQueue[tuple[Tables, Future[dict[str, int]]]] = queue.SimpleQueue()
         self._n_connected = 0
         self._last_seen = time.monotonic()
         self._counting = threading.Lock()
+        self._answers: Mapping[str, Callable[[Asked], Any]] = {
+            "update_run": self._update_run,
+            "publish": self._publish,
+            "rebuild": self._rebuild,
+            "examine": self._examine,
+            "backup": self._back_up,
+        }
+        self._rows: Mapping[str, Callable[[Asked], pa.Table]] = {"read": self._read, "claim": self._claim}
 
     def run(self) -> None:
-        """Accept connections until idle."""
-        threading.Thread(target=self._commit_in_groups, daemon=True).start()
+        """Accept connections until idle; then fold what is left."""
         self._listener.settimeout(min(0.5, self._idle_seconds))
         while True:
+            if not self._ownership.beat():
+                print("another host has taken the workspace: this process leaves it alone", file=sys.stderr)
+                os._exit(5)
             try:
                 peer, _ = self._listener.accept()
             except TimeoutError:
                 with self._counting:
                     if self._n_connected == 0 and time.monotonic() - self._last_seen > self._idle_seconds:
-                        return
+                        break
+                continue
+            except OSError:  # no descriptor is free: those who are connected go on, and one will leave
+                time.sleep(0.05)
                 continue
             with self._counting:
                 self._n_connected += 1
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+            except RuntimeError:  # no thread is to be had: this peer tries again
+                self._left(peer)
+        self._listener.close()
+        self._intake.stop()
 
     def _serve(self, peer: socket.socket) -> None:
         try:
@@ -76,12 +96,19 @@ class StoreServer:
         except OSError:
             pass  # it left while being answered; what it appended is committed and its retry will be dropped
         finally:
-            with self._counting:
-                self._n_connected -= 1
-                self._last_seen = time.monotonic()
+            self._left(peer)
+
+    def _left(self, peer: socket.socket) -> None:
+        peer.close()
+        with self._counting:
+            self._n_connected -= 1
+            self._last_seen = time.monotonic()
 
     def _answer(self, peer: socket.socket, head: Mapping[str, Any], tables: dict[str, pa.Table]) -> None:
         try:
+            if head.get("verb") == "erase":
+                self._erase(peer, Asked.of(head))
+                return
             result, rows = self._do(head, tables)
         except UserError as error:
             send(peer, {"user_error": str(error)})
@@ -97,39 +124,65 @@ class StoreServer:
         else:
             send(peer, {"ok": result}, rows)
 
+    def _erase(self, peer: socket.socket, asked: Asked) -> None:
+        """Erase and answer; the file is a new one then, so this process ends and the next client starts another."""
+        self._intake.wait_until_folded()
+        with self._owner.paused():
+            erased = self._owner.erase(
+                kind=asked.choice("kind", KINDS),
+                value=asked.text("value"),
+                account=asked.text("account"),
+                reason=asked.text("reason") if asked.params.get("reason") is not None else None,
+                run_id=asked.text("run_id"),
+                is_dry=asked.flag("is_dry"),
+            )
+            if erased.rewritten is None:
+                send(peer, {"ok": erased.to_mapping()})
+                return
+            with suppress(OSError):
+                send(peer, {"ok": erased.to_mapping()})
+            os._exit(0)
+
     def _do(self, head: Mapping[str, Any], tables: dict[str, pa.Table]) -> tuple[Any, dict[str, pa.Table]]:
         """Do what a frame asks; return the JSON answer and the rows."""
-        verb, params = head.get("verb"), head.get("params", {})
-        if verb == "append":
-            done: Future[dict[str, int]] = Future()
-            self._appends.put(({**tables, **params.get("files", {})}, done))
-            return done.result(), {}
-        if verb == "read":
-            rows = self._owner.read(params["name"], params["params"], sees_test=bool(params["sees_test"]))
-            return None, {"rows": rows}
-        if verb == "claim":
-            rows = self._owner.claim(params["account"], params["n"], params["session"], params["sequence"])
-            return None, {"rows": rows}
-        if verb == "update_run":
-            self._owner.update_run(params["run_id"], params["values"])
-            return None, {}
-        if verb == "publish":
-            return str(self._owner.publish()), {}
-        if verb == "rebuild":
-            return self._owner.rebuild(), {}
-        raise UserError(f"the store has no verb {verb!r}")
+        asked = Asked.of(head)
+        if asked.verb == "append":
+            return self._intake.append(tables, asked.texts("files")), {}
+        if asked.verb in self._answers:
+            return self._answers[asked.verb](asked), {}
+        if asked.verb in self._rows:
+            return None, {"rows": self._rows[asked.verb](asked)}
+        raise UserError(f"the store has no verb {asked.verb!r}")
 
-    def _commit_in_groups(self) -> None:
-        while True:
-            group = [self._appends.get()]
-            while len(group) < MAX_GROUP and not self._appends.empty():
-                group.append(self._appends.get())
-            outcomes = self._owner.append([tables for tables, _ in group])
-            for (_, done), outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    done.set_exception(outcome)
-                else:
-                    done.set_result(outcome)
+    def _read(self, asked: Asked) -> pa.Table:
+        self._intake.wait_until_folded()
+        return self._owner.read(asked.text("name"), asked.mapping("params"), sees_test=asked.flag("sees_test"))
+
+    def _claim(self, asked: Asked) -> pa.Table:
+        return self._intake.claim(
+            asked.text("account"), asked.count("n"), asked.text("session"), asked.count("sequence")
+        )
+
+    def _update_run(self, asked: Asked) -> None:
+        values = asked.mapping("values")
+        if "run_id" in values:
+            raise UserError("a run's run_id cannot be set")
+        self._intake.update_run(asked.text("run_id"), values)
+
+    def _publish(self, _: Asked) -> str:
+        return str(self._intake.publish())
+
+    def _rebuild(self, _: Asked) -> dict[str, int]:
+        self._intake.wait_until_folded()
+        return self._owner.rebuild()
+
+    def _examine(self, _: Asked) -> list[dict[str, Any]]:
+        self._intake.wait_until_folded()
+        return [finding.to_mapping() for finding in self._owner.examine()]
+
+    def _back_up(self, asked: Asked) -> dict[str, Any]:
+        self._intake.wait_until_folded()
+        return self._owner.back_up(Path(asked.text("target"))).to_mapping()
 
 
 def _peer_uid(peer: socket.socket) -> int:
@@ -157,20 +210,20 @@ def main() -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
     given = parser.parse_args()
-    lock = os.open(given.root / "store.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return 0
-    try:
+        ownership = Ownership(given.root)
         owner = Owner(given.root)
+    except TakenError:
+        return 0
     except UserError as error:
         (given.root / "store.error").write_text(str(error), encoding="utf-8")
         return 2
     (given.root / "store.error").unlink(missing_ok=True)
-    StoreServer(owner, _listen(given.root), idle_seconds=given.idle).run()
+    StoreServer(owner, ownership, _listen(given.root), idle_seconds=given.idle).run()
     (given.root / SOCKET_NAME).unlink(missing_ok=True)
+    owner.checkpoint()
     owner.close()
+    ownership.release()
     return 0
 
 

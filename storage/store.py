@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -23,8 +23,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.commit import Counts
 from storage.errors import UserError
 from storage.ids import new_session
+from storage.journal import Request
 from storage.owner import Owner
 from storage.rows import Row
 from storage.socket_path import short_path
@@ -32,7 +34,8 @@ from storage.wire import WireError, receive, send
 from storage.workspace import Workspace
 
 Rows: TypeAlias = "Sequence[Row] | Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame"
-START_SECONDS = 20.0
+START_SECONDS = 120.0  # a start after a crash may have a long journal to put back
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 CANNOT_WRITE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC}
 HANDOVER_BYTES = 16 << 20  # larger tables travel as a Parquet file in the hand-over folder
 
@@ -110,6 +113,24 @@ class Store:
         differing, _ = self._transport.ask("rebuild", {}, {})
         return dict(differing)
 
+    def examine(self) -> list[dict[str, Any]]:
+        """Return what `afrel doctor` finds, as mappings of `storage.finding`."""
+        findings, _ = self._transport.ask("examine", {}, {})
+        return list(findings)
+
+    def backup(self, target: Path) -> dict[str, Any]:
+        """Copy the workspace to a new folder while others write; return what it holds, in short."""
+        made, _ = self._transport.ask("backup", {"target": str(target)}, {})
+        return dict(made)
+
+    def erase(
+        self, *, kind: str, value: str, account: str, reason: str | None, run_id: str, is_dry: bool = False
+    ) -> dict[str, Any]:
+        """Blank a source's texts, a query or an account's name for good; return what was done and what remains."""
+        asked = {"kind": kind, "value": value, "account": account, "reason": reason, "run_id": run_id}
+        erased, _ = self._transport.ask("erase", {**asked, "is_dry": is_dry}, {})
+        return dict(erased)
+
     def close(self) -> None:
         self._transport.close()
 
@@ -136,21 +157,46 @@ class EmbeddedTransport:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self._acts: Mapping[str, Callable[..., Any]] = {
+            "update_run": self._update_run,
+            "publish": lambda: str(self._owner.publish()),
+            "rebuild": self._rebuild,
+            "examine": lambda: [finding.to_mapping() for finding in self._owner.examine()],
+            "backup": lambda target: self._owner.back_up(Path(target)).to_mapping(),
+            "erase": self._erase,
+        }
 
     def ask(
         self, verb: str, params: Mapping[str, Any], tables: Mapping[str, pa.Table]
     ) -> tuple[Any, dict[str, pa.Table]]:
         if verb == "append":
-            (outcome,) = self._owner.append([tables])
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome, {}
-        if verb in ("read", "claim"):
-            return None, {"rows": getattr(self._owner, verb)(**params)}
-        if verb == "update_run":
-            self._owner.update_run(params["run_id"], params["values"])
-            return None, {}
-        return getattr(self._owner, verb)(), {}
+            return self._fold(self._owner.admit(tables)), {}
+        if verb == "read":
+            return None, {"rows": self._owner.read(**params)}
+        if verb == "claim":
+            leases = self._owner.choose(**params)
+            self._fold(self._owner.admit({"leases": leases}))
+            return None, {"rows": leases.select(["candidate_id"])}
+        return self._acts[verb](**params), {}
+
+    def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
+        self._fold(self._owner.admit({}, run_update={**values, "run_id": run_id}))
+
+    def _rebuild(self) -> dict[str, int]:
+        return self._owner.rebuild()
+
+    def _erase(self, **asked: Any) -> dict[str, Any]:
+        with self._owner.paused():
+            erased = self._owner.erase(**asked)
+        if erased.rewritten is not None:
+            self._owner = Owner(self._owner.root)
+        return erased.to_mapping()
+
+    def _fold(self, request: Request) -> Counts:
+        (outcome,) = self._owner.fold([request])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         self._owner.close()
@@ -249,12 +295,16 @@ def start_server(root: Path) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**_importable(), "OMP_NUM_THREADS": "1"},
+            env=_environment(),
         )
 
 
-def _importable() -> dict[str, str]:
-    """Return this environment, with this package's folder first on the import path."""
+def _environment() -> dict[str, str]:
+    """Return what the store process needs of this environment, and none of the keys and passwords in it."""
     here = str(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{inherited}" if inherited else here}
+    return {
+        **{name: os.environ[name] for name in INHERITED if name in os.environ},
+        "PYTHONPATH": f"{here}{os.pathsep}{inherited}" if inherited else here,
+        "OMP_NUM_THREADS": "1",
+    }

@@ -1,6 +1,10 @@
 """Named reads behind `why`: one step of a chain each. What people said of test pairs is blank."""
 
 from storage.reads.read import Read
+from storage.standing import acts_sql, current_judgments_sql, standing_sql
+
+_OF_PAIR = ("pair_id", "id")
+_STANDING = standing_sql("{responses}")
 
 READS = {
     "why_pair": Read(
@@ -9,8 +13,9 @@ READS = {
                q.root_query_id, d.title,
                (select list({source: x.source, kind: x.kind, external_id: x.external_id}) from external_ids x
                 where x.content_id in (p.query_id, p.doc_id)) as external_ids
-        from pairs p join queries q using (query_id) join docs d using (doc_id) where p.pair_id = $id
-        """
+        from {pairs} p join queries q using (query_id) join docs d using (doc_id)
+        """,
+        finds={"pairs": _OF_PAIR},
     ),
     "why_mutation": Read(
         """
@@ -19,33 +24,38 @@ READS = {
         where m.pair_id = $id order by m.created_at
         """
     ),
-    "why_candidates": Read("select * from candidates where pair_id = $id order by created_at, candidate_id"),
-    "why_candidate": Read("select pair_id from candidates where candidate_id = $id"),
-    "why_screenings": Read("select * from screenings where candidate_id = $id order by screen"),
+    "why_candidates": Read(
+        "select * from {candidates} order by created_at, candidate_id", finds={"candidates": _OF_PAIR}
+    ),
+    "why_candidate": Read("select pair_id from {candidates}", finds={"candidates": ("candidate_id", "id")}),
+    "why_screenings": Read("select * from {screenings} order by screen", finds={"screenings": ("candidate_id", "id")}),
     "why_call": Read(
         "select llm_call_id, provider, model, operator, seconds, failure from llm_calls where llm_call_id = $id"
     ),
     "why_rule": Read("select rule_id, text, condition, grade, status, run_id from rule_status where rule_id = $id"),
     "why_responses": Read(
-        """
+        f"""
         select r.response_id, a.pseudonym, r.act, r.is_replayed, r.created_at, r.candidate_id,
                s.response_id is not null as is_standing, case when p.split = 'test' then null else r.grade end as grade
-        from responses r join pairs p using (pair_id)
-        left join current_accounts a using (account) left join standing_responses s using (response_id)
-        where r.pair_id = $id order by r.created_at, r.sequence
-        """
+        from ({acts_sql("{responses}")}) r join {{pairs}} p using (pair_id)
+        left join current_accounts a using (account) left join ({_STANDING}) s using (response_id)
+        order by r.effective_at, r.session, r.sequence
+        """,
+        finds={"responses": _OF_PAIR, "pairs": _OF_PAIR},
     ),
     "why_judgments": Read(
-        """
+        f"""
         select j.judgment_id, j.origin, j.run_id, j.is_replayed, j.created_at, a.pseudonym,
                case when p.split = 'test' then null else j.grade end as grade,
                c.judgment_id is not null as is_current
-        from judgments j join pairs p using (pair_id)
-        left join current_accounts a using (account) left join current_judgments c using (judgment_id)
-        where j.pair_id = $id order by j.created_at
-        """
+        from {{judgments}} j join {{pairs}} p using (pair_id)
+        left join current_accounts a using (account)
+        left join ({current_judgments_sql("{judgments}", f"({_STANDING})")}) c using (judgment_id)
+        order by j.created_at
+        """,
+        finds={"judgments": _OF_PAIR, "responses": _OF_PAIR, "pairs": _OF_PAIR},
     ),
-    "why_judgment": Read("select pair_id from judgments where judgment_id = $id"),
+    "why_judgment": Read("select pair_id from {judgments}", finds={"judgments": ("judgment_id", "id")}),
     "why_prediction": Read("select * from predictions where prediction_id = $id"),
     "why_predictions": Read(
         "select prediction_id, train_run_id, grade, probabilities, run_id from predictions where pair_id = $id "
@@ -60,10 +70,11 @@ READS = {
                (select list(a.pseudonym) from signatures s left join current_accounts a using (account)
                 where s.snapshot_id = m.snapshot_id and s.tier = m.tier) as signed_by,
                exists (select 1 from revocations r where r.snapshot_id = m.snapshot_id) as is_revoked
-        from tier_members m join pairs p using (pair_id)
+        from tier_members m join {pairs} p using (pair_id)
         left join tiers t on t.snapshot_id = m.snapshot_id and t.tier = m.tier
         where m.pair_id = $id order by m.snapshot_id
-        """
+        """,
+        finds={"pairs": _OF_PAIR},
     ),
     "why_training_runs": Read(
         """

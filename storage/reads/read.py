@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,11 @@ class Read:
 
     `shows_test` marks a read through which grades, rationales or responses of test pairs pass: only a store opened
     with `sees_test=True` (evaluate, snapshot, human review) may call it.
+
+    `finds` names tables of which only the rows with one id matter: {table: (indexed column, parameter)}. In the SQL
+    `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms.
     """
 
     sql: str
     shows_test: bool = False
+    finds: Mapping[str, tuple[str, str]] = field(default_factory=dict)

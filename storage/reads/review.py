@@ -1,6 +1,7 @@
 """Named reads of the human review path. They show test pairs' answers: only review, snapshot and evaluate may ask."""
 
 from storage.reads.read import Read
+from storage.standing import acts_sql
 
 READS = {
     "candidate": Read(
@@ -18,8 +19,10 @@ READS = {
     "open_by_external_id": Read(
         """
         select k.candidate_id, k.pair_id, k.n_open, c.grade, c.steps,
-               xq.external_id as query_ref, xd.external_id as doc_ref
+               xq.external_id as query_ref, xd.external_id as doc_ref, coalesce(s.accounts, []) as answered_by
         from queue k
+        left join (select pair_id, list(account) as accounts from standing_responses group by pair_id) s
+            on s.pair_id = k.pair_id
         join candidates c using (candidate_id)
         join pairs p on p.pair_id = k.pair_id
         join external_ids xq on xq.content_id = p.query_id and xq.kind = 'query'
@@ -46,10 +49,12 @@ READS = {
         shows_test=True,
     ),
     "responses_of_session": Read("select response_id from responses where session = $session", shows_test=True),
-    "last_response": Read(
-        """
-        select response_id from standing_responses
-        where pair_id = $pair_id and account = $account
+    # All an account did on a pair, in the order that counts.
+    "own_acts": Read(
+        f"""
+        select response_id, act, grade, steps, reason, target_id, effective_at, is_withdrawn
+        from ({acts_sql("(from responses where pair_id = $pair_id and account = $account)")})
+        order by effective_at, session, sequence, response_id
         """,
         shows_test=True,
     ),
