@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def cutter_of(manifest: Manifest, provenance: Mapping[str, Any], pins: Mapping[s
         raise SealError(f"it names {provenance.get('cutter')!r} as cutter, but the key is {pin.pseudonym!r}'s")
     if not may(pin.role, Act.CUT):
         raise SealError(f"it was cut by {pin.account!r}, who is {pin.role} and may not cut")
+    if not _is_in_time(pin, provenance.get("at")):
+        raise SealError(f"it was cut after {pin.account!r} was retired")
     return pin
 
 
@@ -111,6 +114,9 @@ def check_tier_signature(
     if not verify(str(statement.get("public_key")), {"kind": "tier", **statement}, str(content.get("signature"))):
         raise SealError("its signature does not fit what it says")
     _require_signer(account, str(statement["public_key"]), pins=pins, cutter=cutter)
+    cut_at = read_provenance(path.parent.parent).get("at")
+    if not _is_in_time(pins[account], statement.get("at"), after=cut_at):
+        raise NotEntitledError(f"{account!r} was retired before it was signed, or it is dated before the cut")
     return tier, account
 
 
@@ -147,6 +153,8 @@ def read_revocations(
         raise SealError("its revocations are not of tier, reason, account and at") from None
     if not may(pin.role, Act.REVOKE) and (revocations or pin != cutter):
         raise SealError(f"it is signed by {pin.account!r}, who is {pin.role} and may not revoke")
+    if not _is_in_time(pin, statement.get("at")):
+        raise SealError(f"it was signed after {pin.account!r} was retired")
     return revocations
 
 
@@ -177,6 +185,20 @@ def _cut_statement(manifest: Mapping[str, Any], stated: Mapping[str, Any]) -> di
         "manifest": digest({**manifest, "files": files}),
         "provenance": digest(dict(stated)),
     }
+
+
+def _is_in_time(pin: Pin, at: Any, *, after: Any = None) -> bool:
+    """Say whether a retired account's statement is of its active time; others' always is.
+
+    Its time is its signer's word, but no tier can be signed before it was cut, and the cutter's word says when.
+    """
+    if pin.retired_at is None:
+        return True
+    try:
+        first = datetime.fromisoformat(after) if after is not None else datetime.min
+        return first <= datetime.fromisoformat(at) <= datetime.fromisoformat(pin.retired_at)
+    except (TypeError, ValueError):
+        return False
 
 
 def _require_signer(account: str, public_key: str, *, pins: Mapping[str, Pin], cutter: Pin | None) -> None:

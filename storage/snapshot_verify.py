@@ -11,11 +11,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.accounts import Pin
 from storage.errors import UserError
+from storage.snapshot_files import ROWS_AT_A_TIME, in_parallel
 from storage.snapshot_manifest import (
     LINEAGE,
     MANIFEST,
@@ -29,7 +31,7 @@ from storage.snapshot_manifest import (
     read_manifest,
     scale_content,
 )
-from storage.snapshot_rows import ROW_SCHEMA, hash_rows, rows_digest, rows_id
+from storage.snapshot_rows import NO_KEYS, ROW_SCHEMA, hash_rows, rows_digest, rows_id
 from storage.snapshot_seals import (
     NotEntitledError,
     Revocation,
@@ -179,34 +181,29 @@ def _file_problem(directory: Path, file: FileEntry) -> str | None:
 
 def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads_test: bool) -> Iterator[Problem]:
     """Yield what is wrong with rows, digests and id. Files whose bytes are altered are named already and not read."""
-    hashes: dict[int, list[str]] = {entry.tier: [] for entry in manifest.tiers}
+    hashes = {entry.tier: [NO_KEYS["row_hash"]] for entry in manifest.tiers}
     places = data_paths(manifest)
     for path, (tier, split) in places.items():
         if path not in sound:
             continue
-        is_read = reads_test or split != "test"
-        rows = _read_rows(directory / path, columns=ROW_SCHEMA if is_read else ROW_HASHES)
-        if isinstance(rows, str):
-            yield Problem(path, rows)
+        what, held = _read_rows(directory / path, tier, split, is_read=reads_test or split != "test")
+        yield from (Problem(path, one) for one in what)
+        if held is None:
             continue
-        held = rows.column("row_hash").to_pylist()
-        hashes[tier] += held
+        hashes[tier].append(held)
         n_rows = manifest.find_tier(tier).n_rows[split]
         if len(held) != n_rows:
             yield Problem(path, f"it has {len(held)} rows, the manifest says {n_rows}")
-        if held != sorted(set(held)):
+        if not (held[1:] > held[:-1]).all():
             yield Problem(path, "its rows are repeated or out of order")
-        if is_read and held != hash_rows(rows):
-            yield Problem(path, "a row is not what its hash says")
-        if is_read and {*rows.column("tier").to_pylist()} | {*rows.column("split").to_pylist()} != {tier, split}:
-            yield Problem(path, "it holds rows of another tier or split")
     if not places.keys() <= sound:
         return
+    of_tier = {tier: pl.concat(parts) for tier, parts in hashes.items()}
     for entry in manifest.tiers:
-        if rows_digest(hashes[entry.tier]) != entry.digest:
+        if rows_digest(of_tier[entry.tier]) != entry.digest:
             yield Problem(MANIFEST, f"the digest of tier {entry.tier} is not that of its rows")
     snapshot_id = rows_id(
-        [row_hash for tier_hashes in hashes.values() for row_hash in tier_hashes],
+        pl.concat([NO_KEYS["row_hash"], *of_tier.values()]),
         predicates=[(entry.tier, entry.predicate) for entry in manifest.tiers],
         scale=scale_content(manifest.scale),
         rule_book=[dict(rule) for rule in manifest.rule_book],
@@ -215,17 +212,41 @@ def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads
         yield Problem(MANIFEST, f"its rows, predicates, scale and rule book make {snapshot_id}, not its own id")
 
 
-def _read_rows(path: Path, *, columns: pa.Schema) -> pa.Table | str:
-    """Return these columns of a data file, or why they cannot be read."""
+def _read_rows(path: Path, tier: int, split: str, *, is_read: bool) -> tuple[list[str], pl.Series | None]:
+    """Return what is wrong with the rows of a data file, and their hashes; None when they cannot be read."""
+    columns = ROW_SCHEMA if is_read else ROW_HASHES
+    required = [field.name for field in columns if not field.nullable]
+    null: set[str] = set()
+    what: set[str] = set()
+    held = [NO_KEYS["row_hash"]]
+
+    def check(batch: pa.RecordBatch) -> tuple[pl.Series, list[str], list[str]]:
+        rows = pl.DataFrame(batch)
+        nulls = [name for name in required if rows[name].null_count()]
+        wrong = []
+        if not nulls and not rows["row_hash"].str.contains("^[0-9a-f]{64}$").all():
+            wrong.append("a row hash is none")
+        elif is_read and not nulls:
+            if not rows["row_hash"].equals(hash_rows(rows)):
+                wrong.append("a row is not what its hash says")
+            if not ((rows["tier"] == tier) & (rows["split"] == split)).all():
+                wrong.append("it holds rows of another tier or split")
+        return rows["row_hash"], nulls, wrong
+
     try:
-        file = pq.ParquetFile(path)
-        if file.schema_arrow.names != ROW_SCHEMA.names or file.schema_arrow.types != ROW_SCHEMA.types:
-            return "its columns are not those of snapshot rows"
-        rows = file.read(columns=columns.names)
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.names != ROW_SCHEMA.names or file.schema_arrow.types != ROW_SCHEMA.types:
+                return ["its columns are not those of snapshot rows"], None
+            read = file.iter_batches(ROWS_AT_A_TIME, columns=columns.names, use_threads=False)
+            for hashes, nulls, wrong in in_parallel(check, read):
+                held.append(hashes)
+                null.update(nulls)
+                what.update(wrong)
     except (pa.ArrowException, OSError) as error:
-        return f"it is no readable Parquet file: {str(error).splitlines()[0]}"
-    null = [field.name for field in columns if not field.nullable and rows.column(field.name).null_count]
-    return f"it has nulls in {', '.join(null)}" if null else rows
+        return [f"it is no readable Parquet file: {str(error).splitlines()[0]}"], None
+    if null:
+        return [f"it has nulls in {', '.join(name for name in required if name in null)}"], None
+    return sorted(what), pl.concat(held)
 
 
 def _require_not_revoked(

@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from storage import durable
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.keys import SigningKey
+from storage.snapshot_files import RowOrder, batches, in_parallel, write_in_order, write_rows
 from storage.snapshot_manifest import (
     LINEAGE,
     MANIFEST,
@@ -38,7 +38,7 @@ from storage.snapshot_manifest import (
     read_manifest,
     scale_content,
 )
-from storage.snapshot_rows import ROW_SCHEMA, SPLITS, conform, hash_rows, rows_digest, rows_id, to_json
+from storage.snapshot_rows import NO_KEYS, SPLITS, conform, hash_rows, rows_digest, rows_id, to_json
 from storage.snapshot_seals import cut_provenance, revocation_list
 from storage.snapshot_signatures import revoke, sign_tier
 from storage.snapshot_verify import (
@@ -69,7 +69,7 @@ __all__ = [
 
 def write_snapshot(
     snapshots_dir: Path,
-    rows: pa.Table,
+    rows: pa.Table | pa.RecordBatchReader,
     tiers: Sequence[TierSpec],
     *,
     scale: Scale,
@@ -82,23 +82,23 @@ def write_snapshot(
     """Cut a snapshot, or return the one that is there with this content (`is_new` False).
 
     The provenance is signed with the cutter's key and names their pseudonym, which the pins resolve.
-    `rows` has the columns of `ROW_SCHEMA` but the hash; `lineage` has a `pair_id` and one row or more for each pair.
+    `rows` has the columns of `ROW_SCHEMA` but the hash; a reader's rows need not fit in memory. `lineage` has a
+    `pair_id` and one row or more for each pair.
     ValueError for rows that are not so; UserError when the directory of this id is there but altered.
     """
-    rows = conform(rows)
-    _check_rows(rows, tiers=tiers, scale=scale)
-    hashes = hash_rows(rows)
-    rows = rows.add_column(0, ROW_SCHEMA.field("row_hash"), pa.array(hashes, pa.string())).sort_by("row_hash")
     book, specs = _sorted_book(rule_book), sorted(tiers, key=lambda spec: spec.tier)
-    snapshot_id = _id_of(hashes, specs, scale=scale, book=book)
-    place = snapshots_dir / snapshot_id
-    if place.exists():
-        return _existing(place)
-    building = snapshots_dir / f".cutting-{snapshot_id}-{secrets.token_hex(4)}"
-    building.mkdir(parents=True)
+    building = snapshots_dir / f".cutting-{secrets.token_hex(4)}"
+    order = RowOrder(building / "unsorted")
     try:
-        entries = [_write_tier(building, rows, spec=spec) for spec in specs]
-        pq.write_table(_with_hashes(lineage, rows), building / LINEAGE, compression="zstd")
+        keys = _take_rows(rows, order, tiers=specs, scale=scale)
+        snapshot_id = _id_of(keys["row_hash"], specs, scale=scale, book=book)
+        place = snapshots_dir / snapshot_id
+        if place.exists():
+            return _existing(place)
+        building.mkdir(parents=True, exist_ok=True)
+        entries = [_write_tier(building, order, keys.filter(pl.col("tier") == spec.tier), spec=spec) for spec in specs]
+        order.clear()
+        write_in_order(building / LINEAGE, _with_hashes(lineage, keys), "row_hash")
         unsealed = Manifest(snapshot_id, scale, tuple(book), tuple(entries), ())
         manifest = _seal(building, unsealed, provenance={**provenance, "cutter": pseudonym}, cutter=cutter)
         durable.sync_tree(building)
@@ -117,31 +117,45 @@ def write_snapshot(
 def identify(rows: pa.Table, tiers: Sequence[TierSpec], *, scale: Scale, rule_book: Sequence[Mapping[str, Any]]) -> str:
     """Return the id a snapshot of these rows would have, cutting nothing."""
     specs = sorted(tiers, key=lambda spec: spec.tier)
-    return _id_of(hash_rows(conform(rows)), specs, scale=scale, book=_sorted_book(rule_book))
+    hashes = [NO_KEYS["row_hash"], *in_parallel(lambda batch: hash_rows(conform(batch)), batches(rows))]
+    return _id_of(pl.concat(hashes), specs, scale=scale, book=_sorted_book(rule_book))
 
 
 def _sorted_book(rule_book: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted((dict(rule) for rule in rule_book), key=lambda rule: str(rule["rule_id"]))
 
 
-def _id_of(hashes: Sequence[str], specs: Sequence[TierSpec], *, scale: Scale, book: list[dict[str, Any]]) -> str:
+def _id_of(hashes: pl.Series, specs: Sequence[TierSpec], *, scale: Scale, book: list[dict[str, Any]]) -> str:
     """Return the snapshot's id; specs and book come sorted."""
     predicates = [(spec.tier, spec.predicate) for spec in specs]
     return rows_id(hashes, predicates=predicates, scale=scale_content(scale), rule_book=book)
 
 
-def _check_rows(rows: pa.Table, *, tiers: Sequence[TierSpec], scale: Scale) -> None:
+def _take_rows(
+    rows: pa.Table | pa.RecordBatchReader, order: RowOrder, *, tiers: Sequence[TierSpec], scale: Scale
+) -> pl.DataFrame:
+    """Hash and check all rows and put them in order; return tier, split, pair and hash of each."""
     numbers = [spec.tier for spec in tiers]
-    foreign = {
-        "tier": set(rows.column("tier").unique().to_pylist()) - set(numbers),
-        "split": set(rows.column("split").unique().to_pylist()) - set(SPLITS),
-        "grade": set(rows.column("grade").unique().to_pylist()) - set(scale.values),
-    }
-    wrong = {name: sorted(values) for name, values in foreign.items() if values}
-    if wrong or len(set(numbers)) != len(numbers) or any(number < 0 for number in numbers):
-        raise ValueError(f"snapshot rows hold values that are none of the snapshot's: {wrong}; tiers {numbers}")
-    if pc.count_distinct(rows.column("pair_id")).as_py() != rows.num_rows:
+    if len(set(numbers)) != len(numbers) or any(number < 0 for number in numbers):
+        raise ValueError(f"a snapshot's tiers have numbers of their own, 0 or more; here tiers {numbers}")
+
+    def take(batch: pa.RecordBatch) -> pl.DataFrame:
+        frame = conform(batch)
+        known: dict[str, set[Any]] = {"tier": set(numbers), "split": set(SPLITS), "grade": set(scale.values)}
+        foreign = {name: sorted(set(frame[name].unique()) - values) for name, values in known.items()}
+        wrong = {name: values for name, values in foreign.items() if values}
+        if wrong:
+            raise ValueError(f"snapshot rows hold values that are none of the snapshot's: {wrong}; tiers {numbers}")
+        return frame.with_columns(hash_rows(frame))
+
+    keys = [NO_KEYS]
+    for hashed in in_parallel(take, batches(rows)):
+        order.add(hashed)
+        keys.append(hashed.select(NO_KEYS.columns))
+    found = pl.concat(keys)
+    if found["pair_id"].n_unique() != len(found):
         raise ValueError("a pair stands twice among the snapshot's rows; a pair belongs to one tier")
+    return found
 
 
 def _existing(place: Path) -> Manifest:
@@ -155,28 +169,23 @@ def _existing(place: Path) -> Manifest:
     return manifest
 
 
-def _write_tier(building: Path, rows: pa.Table, *, spec: TierSpec) -> TierEntry:
-    members = rows.filter(pc.equal(rows.column("tier"), spec.tier))
-    counts = {}
+def _write_tier(building: Path, order: RowOrder, keys: pl.DataFrame, *, spec: TierSpec) -> TierEntry:
+    counts = {split: int((keys["split"] == split).sum()) for split in SPLITS}
     for split in SPLITS:
-        part = members.filter(pc.equal(members.column("split"), split))
-        counts[split] = part.num_rows
-        if part.num_rows:
-            path = building / data_path(spec.tier, split)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(part.cast(ROW_SCHEMA), path, compression="zstd")
-    return TierEntry(spec.tier, spec.name, spec.predicate, rows_digest(members.column("row_hash").to_pylist()), counts)
+        if counts[split]:
+            write_rows(building / data_path(spec.tier, split), order.rows_of(spec.tier, split))
+    return TierEntry(spec.tier, spec.name, spec.predicate, rows_digest(keys["row_hash"]), counts)
 
 
-def _with_hashes(lineage: pa.Table, rows: pa.Table) -> pa.Table:
-    """Return lineage with the hash of each pair's row first, in order of it; ValueError when a pair has none."""
-    hash_of = dict(zip(rows.column("pair_id").to_pylist(), rows.column("row_hash").to_pylist(), strict=True))
-    pair_ids = lineage.column("pair_id").to_pylist()
-    if set(pair_ids) != set(hash_of):
-        wrong = sorted(set(pair_ids) ^ set(hash_of))
+def _with_hashes(lineage: pa.Table, keys: pl.DataFrame) -> pa.Table:
+    """Return lineage with the hash of each pair's row first; ValueError when a pair has none."""
+    pairs = pl.DataFrame(lineage.select(["pair_id"])).cast(pl.String)
+    strangers = [pairs.join(keys, on="pair_id", how="anti"), keys.join(pairs, on="pair_id", how="anti")]
+    wrong = sorted({pair_id for part in strangers for pair_id in part["pair_id"]})
+    if wrong:
         raise ValueError(f"lineage and rows are not of the same pairs: {len(wrong)} differ, such as {wrong[0]}")
-    hashes = pa.array([hash_of[pair_id] for pair_id in pair_ids], pa.string())
-    return lineage.add_column(0, "row_hash", hashes).sort_by("row_hash")
+    hashes = pairs.join(keys, on="pair_id", how="left", maintain_order="left")["row_hash"]
+    return lineage.add_column(0, "row_hash", hashes.to_arrow().cast(pa.string()))
 
 
 def _seal(building: Path, manifest: Manifest, *, provenance: Mapping[str, Any], cutter: SigningKey) -> Manifest:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -179,7 +180,14 @@ def _regrade(rows: pa.Table) -> pa.Table:
 
 def _rehash(rows: pa.Table) -> pa.Table:
     rows = _regrade(rows)
-    return rows.set_column(0, ROW_SCHEMA.field("row_hash"), pa.array(hash_rows(rows))).sort_by("row_hash")
+    hashes = pa.array(hash_rows(pl.DataFrame(rows)).to_list())
+    return rows.set_column(0, ROW_SCHEMA.field("row_hash"), hashes).sort_by("row_hash")
+
+
+def _join_hashes(rows: pa.Table) -> pa.Table:
+    """Two rows as one, whose hash is the text between the quotes of both: the digest's text would be the same."""
+    joined = '","'.join(rows.column("row_hash").to_pylist())
+    return rows.slice(0, 1).set_column(0, ROW_SCHEMA.field("row_hash"), pa.array([joined]))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,7 @@ def _rehash(rows: pa.Table) -> pa.Table:
     [
         (_regrade, "a row is not what its hash says"),
         (_rehash, "the digest of tier 1"),
+        (_join_hashes, "a row hash is none"),
         (lambda rows: rows.slice(1), "it has 1 rows, the manifest says 2"),
         (lambda rows: rows.take([1, 0]), "out of order"),
         (lambda rows: rows.take([0, 0]), "repeated"),
