@@ -34,9 +34,13 @@ VERBS = {
     "check": ("trainers.commands", "check", "Check that a tokenizer can say every grade in one token."),
     "evaluate": ("trainers.commands", "evaluate", "Measure a trained model against baselines."),
     "score": ("trainers.commands", "score", "Score a file of pairs with a trained model."),
-    "sql": ("storage.commands", "sql", "Ask anything in SQL, on a read-only copy."),
+    "sql": ("storage.sql_commands", "sql", "Ask anything in SQL, on a read-only copy; keep queries by name."),
     "why": ("curation.commands", "why", "Show where a candidate, judgment or prediction comes from."),
     "status": ("storage.commands", "status", "Count everything in the workspace."),
+    "doctor": ("storage.maintenance_commands", "doctor", "Find what is wrong or left over; say what mends it."),
+    "backup": ("storage.maintenance_commands", "backup", "Copy the workspace to a folder, while others write."),
+    "restore": ("storage.maintenance_commands", "restore", "Make a workspace of a backup, every file checked."),
+    "erase": ("storage.maintenance_commands", "erase", "Blank a source, a query or a person's name for good."),
     "demo": ("samples.commands", "demo", "Run the whole cycle on the bundled sample."),
 }
 

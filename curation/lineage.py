@@ -115,7 +115,8 @@ def _review_links(store: Store, pair_id: str) -> list[Link]:
     links = []
     for row in store.read("why_responses", id=pair_id).to_pylist():
         grade = "" if row["grade"] is None else f" grade {row['grade']}"
-        standing = "" if row["is_standing"] else ", no longer stands"
+        is_answer = row["act"] not in ("withdrawn", "later")
+        standing = ", no longer stands" if is_answer and not row["is_standing"] else ""
         replayed = ", replayed" if row["is_replayed"] else ""
         links.append(
             Link(

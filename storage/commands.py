@@ -1,4 +1,4 @@
-"""Verbs of the ground: count what is in a workspace, ask it in SQL."""
+"""The verb `status`: count what is in a workspace."""
 
 from __future__ import annotations
 
@@ -39,38 +39,3 @@ def status(
             print(f"{what:<17} {value:>8}")
     if not counts.get("queries"):
         print("next: afrel ingest FILE --map query=query,doc=title,grade=label", file=sys.stderr)
-
-
-def sql(
-    ctx: typer.Context,
-    statement: Annotated[
-        str, typer.Argument(metavar="SQL", help="One statement; the tables: from information_schema.tables")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array of objects.")] = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV; cells that look like formulas are neutralised.")
-    ] = False,
-    max_rows: Annotated[int, typer.Option(min=1, help="Stop after this many rows.")] = 10_000,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Kill the query after this time.")] = 10.0,
-) -> None:
-    """Ask in SQL. Runs in a throw-away process on a read-only copy: test grades blank, people by pseudonym.
-
-    Example: afrel -w shop sql "select status, count(*) as n from candidate_status group by status"
-    """
-    from storage.accounts import Act
-    from storage.console import run_query
-    from storage.query_results import to_csv, to_json, to_text
-
-    session: Session = ctx.obj
-    session.allow(Act.SQL)
-    with session.store() as store:
-        published = store.publish()
-    result = run_query(published, statement, seconds=seconds, max_rows=max_rows)
-    if as_json:
-        print(to_json(result))
-    elif as_csv:
-        print(to_csv(result), end="")
-    else:
-        print(to_text(result))
-    if result.is_truncated:
-        print(f"stopped after {max_rows} rows. For more: --max-rows N", file=sys.stderr)

@@ -23,7 +23,6 @@ MAY_IMPORT = {
 }
 FENCES = {
     "duckdb": {"storage"},
-    "sqlglot": {"storage"},
     "cryptography": {"storage"},
     "streamlit": {"review_app"},
     "argilla": {"review_app"},
