@@ -171,9 +171,8 @@ def append_counted(store: Store, rows: dict[str, pa.Table], *, counted: str, fil
 
 def _citing(candidates: pa.Table, numbers: Numbers) -> pa.Table:
     """Return candidates of which every second one's rationale cites its first rule, as tiers ask for that."""
-    rules = store_rows.ids("r", numbers % np.uint64(100))
-    steps = pc.binary_join_element_wise(pc.utf8_slice_codeunits(candidates["steps"], 0, -3), rules, '"]]', " [")
-    steps = pc.replace_substring(steps, ' ["]]', ']"]]')
+    rules, uncut = store_rows.ids("r", numbers % np.uint64(100)), pc.utf8_slice_codeunits(candidates["steps"], 0, -3)
+    steps = pc.binary_join_element_wise(uncut, pa.scalar(" ["), rules, pa.scalar(']"]]'), "")
     is_citing = pa.array(np.asarray(numbers // np.uint64(2) % np.uint64(2) == 0))
     place = candidates.schema.get_field_index("steps")
     return candidates.set_column(place, "steps", pc.if_else(is_citing, steps, candidates["steps"]))

@@ -108,7 +108,7 @@ def dead_runs(runs: Iterable[Mapping[str, Any]], runs_dir: Path) -> tuple[list[s
     booted = booted_at()
     dead, unknown = [], []
     for run in runs:
-        lock, process = runs_dir / run["run_id"] / "lock", run.get("process")
+        lock, process = runs_dir / run["run_id"] / "lock", run["process"]
         started_at: datetime = run["started_at"]
         if lock.exists():
             alive: bool | None = is_locked(lock)

@@ -176,10 +176,6 @@ class Owner:
                         Severity.WRONG, f"the index of {table}.{column} is not its table's", 1, "afrel doctor --rebuild"
                     )
                 )
-        refused = list((self.journal.folder / "refused").glob("*.arrow"))
-        if refused:
-            what = "acknowledged requests that the database refused; the reason stands beside each"
-            findings.append(Finding(Severity.WRONG, what, len(refused), f"read {refused[0].with_suffix('.txt')}"))
         return findings
 
     def erase(

@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow(Row):
-    """One execution of a verb; `config` and `counts` are JSON."""
+    """One execution of a verb; `config` and `counts` are JSON, `process` is as `storage.liveness` writes it."""
 
     table: ClassVar[str] = "runs"
     run_id: str
@@ -38,6 +38,7 @@ class RunRow(Row):
     account: str | None = None
     started_at: datetime
     finished_at: datetime | None = None
+    process: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

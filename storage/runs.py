@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.clock import now
 from storage.ids import new_run_id
+from storage.liveness import own_process
 from storage.rows import RunRow
 from storage.store import Store
 
@@ -60,6 +61,7 @@ def start_run(
         code_version=code_version(),
         account=account,
         started_at=now(),
+        process=own_process(),
     )
     store.append({"runs": [started]})
     status = "failed"
