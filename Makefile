@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 DEMO ?= demo
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint slow bench-cycle clean
+.PHONY: demo test check lint slow bench-cycle bench-store bench-scale bench-published bench-crash clean
 
 demo: $(VENV)/.ready
 	$(BIN)/afrel demo $(DEMO)
@@ -30,6 +30,10 @@ check: lint test
 # AFREL_DATA names a folder of real judgements (see docs/benchmarks.md).
 bench-cycle: $(VENV)/.ready
 	$(BIN)/python benchmarks/cycle.py
+
+# The store: under load, at five million candidates, its published copy, and under kill -9 (docs/benchmarks.md).
+bench-store bench-scale bench-published bench-crash: $(VENV)/.ready
+	$(BIN)/python benchmarks/$(patsubst bench-%,%,$(subst bench-store,bench-store,$(subst bench-scale,bench-store_scale,$@))).py
 
 # torch first and alone: asked for later, pip would take the newest CUDA build.
 $(VENV)/.ready: pyproject.toml constraints.txt

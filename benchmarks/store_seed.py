@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import store_rows  # noqa: E402
+from benchmarks.latency import Cost  # noqa: E402
 from benchmarks.store_rows import Numbers, Sizes, Texts, account_names  # noqa: E402
 from storage.rows import AccountRow  # noqa: E402
 from storage.socket_path import short_path  # noqa: E402
@@ -88,9 +89,11 @@ def new_workspace(root: Path, *, n_accounts: int) -> Workspace:
 def seed(root: Path, sizes: Sizes) -> dict[str, Filled]:
     """Fill a workspace; return what each table's appends took. The folder is ready to be copied afterwards."""
     workspace = new_workspace(root, n_accounts=sizes.n_accounts) if not root.exists() else Workspace.open(root)
-    with running_store(root), Store.connect(workspace) as store:
+    with running_store(root) as process, Store.connect(workspace) as store:
         filled = _fill(store, sizes)
-    kept = {**asdict(sizes), "filled": {table: asdict(one) for table, one in filled.items()}}
+        peak_mib = Cost.of(process.pid).peak_mib
+    tables = {table: asdict(one) for table, one in filled.items()}
+    kept = {**asdict(sizes), "filled": tables, "store_peak_mib": peak_mib}
     (root / SEED_FILE).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     return filled
 
@@ -105,6 +108,12 @@ def seeded_tables(root: Path) -> dict[str, Filled]:
     """Return what filling each table of a seeded folder took when it was seeded."""
     found = json.loads((root / SEED_FILE).read_text(encoding="utf-8"))
     return {table: Filled(**one) for table, one in found.get("filled", {}).items()}
+
+
+def seeding_peak_mib(root: Path) -> float:
+    """Return the peak memory of the store process while a seeded folder was filled; 0 where that is not noted."""
+    found = json.loads((root / SEED_FILE).read_text(encoding="utf-8"))
+    return float(found.get("store_peak_mib", 0.0))
 
 
 def prepare(root: Path, *, seeded: Path | None, n_candidates: int) -> tuple[Workspace, Sizes]:
