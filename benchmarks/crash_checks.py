@@ -16,7 +16,7 @@ import pyarrow as pa
 from benchmarks.crash_labels import LabelWorker
 from benchmarks.crash_load import PREFIXES, cutter_key, cutter_pin, read_truth
 from benchmarks.store_rows import ids
-from storage.snapshots import verify_snapshot
+from storage.snapshots.cutting import verify_snapshot
 from storage.store import Store
 
 KEYS = {

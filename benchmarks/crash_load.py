@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks import store_rows
 from benchmarks.store_rows import Texts, account_names, ids
 from curation.snapshot_cut import cut_snapshot
-from storage.accounts import Pin, Role
 from storage.grades import Scale
-from storage.keys import SigningKey
-from storage.snapshots import TierSpec
+from storage.people.accounts import Pin, Role
+from storage.people.keys import SigningKey
+from storage.snapshots.cutting import TierSpec
 from storage.store import Store
 from storage.workspace import Workspace
 

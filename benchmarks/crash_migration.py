@@ -22,7 +22,7 @@ from benchmarks import store_rows
 from benchmarks.crash_checks import KEYS, Findings
 from benchmarks.store_rows import Texts
 from benchmarks.store_seed import store_pids
-from storage.migrate import migrate
+from storage.process.migrate import migrate
 from storage.store import Store
 from storage.workspace import CONFIG_NAME, Workspace
 

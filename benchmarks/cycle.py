@@ -122,7 +122,7 @@ def run_verb(workspace: Path, account: str | None, words: Sequence[str]) -> Stag
 
 
 def store_pids(workspace: Path) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", f"storage.server {workspace}"], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", f"storage.process.server {workspace}"], capture_output=True, text=True)
     return [int(pid) for pid in found.stdout.split()]
 
 

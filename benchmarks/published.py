@@ -24,8 +24,8 @@ from pathlib import Path
 
 import duckdb
 
-from storage.migrate import migrate
-from storage.published import begin_snapshot, publish
+from storage.process.migrate import migrate
+from storage.publishing.published import begin_snapshot, publish
 
 N_CHANGED = 10_000
 N_ROUNDS = 5

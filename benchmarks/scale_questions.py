@@ -1,6 +1,6 @@
 """A curator's questions to a workspace of millions, asked in four ways that must give the same answer.
 
-  console   `storage.console.run_query` on the published copy: what `afrel sql` runs; one core, one process a question
+  console   `console.run_query` on the published copy: what `afrel sql` runs; one core, one process a question
   copy      DuckDB on the same published copy, as any tool may open it; all cores
   parquet   DuckDB over Parquet files exported from that copy, the copy's own views over them; all cores
   polars    Polars, lazy and streaming, over the same files; all cores
@@ -220,8 +220,8 @@ def ask(engine: str, name: str, copy: Path, files: Path, *, is_generous: bool = 
 
 
 def _ask_console(sql: str, copy: Path, *, is_generous: bool) -> dict[str, Any]:
-    from storage.console import run_query
     from storage.errors import UserError
+    from storage.sql.console import run_query
 
     seconds, memory = (GENEROUS_SECONDS, GENEROUS_MB) if is_generous else (CONSOLE_SECONDS, CONSOLE_MB)
     began = time.monotonic()
@@ -238,7 +238,7 @@ def _ask_duckdb(engine: str, sql: str, copy: Path, files: Path) -> tuple[Any, fl
     import duckdb
     import pyarrow as pa  # noqa: F401  the answer's form; loading it is none of the engine's time
 
-    from storage.published_views import VIEWS
+    from storage.publishing.views import VIEWS
 
     began = time.monotonic()
     if engine == "copy":

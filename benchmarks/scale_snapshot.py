@@ -27,11 +27,11 @@ from curation.commands import read_tier_rows  # noqa: E402
 from curation.snapshot_cut import lineage_table, snapshot_rows, tier_specs  # noqa: E402
 from curation.tier_rows import rule_book  # noqa: E402
 from curation.tiers import DEFAULT_TIERS, assign  # noqa: E402
-from storage.accounts import pin_from_row  # noqa: E402
-from storage.keys import SigningKey, unlock  # noqa: E402
+from storage.people.accounts import pin_from_row  # noqa: E402
+from storage.people.keys import SigningKey, unlock  # noqa: E402
 from storage.session import read_scale  # noqa: E402
-from storage.snapshot_rows import CONTENT_SCHEMA  # noqa: E402
-from storage.snapshots import verify_snapshot, write_snapshot  # noqa: E402
+from storage.snapshots.cutting import verify_snapshot, write_snapshot  # noqa: E402
+from storage.snapshots.rows import CONTENT_SCHEMA  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 

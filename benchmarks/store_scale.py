@@ -48,7 +48,7 @@ from benchmarks.store_seed import (  # noqa: E402
     store_pids,
 )
 from curation.lineage import why  # noqa: E402
-from storage.keys import create_key  # noqa: E402
+from storage.people.keys import create_key  # noqa: E402
 from storage.rows import AccountRow  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402

@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import store_rows  # noqa: E402
 from benchmarks.latency import Cost  # noqa: E402
 from benchmarks.store_rows import Numbers, Sizes, Texts, account_names  # noqa: E402
+from storage.process.socket_path import short_path  # noqa: E402
 from storage.rows import AccountRow  # noqa: E402
-from storage.socket_path import short_path  # noqa: E402
 from storage.store import HANDOVER_BYTES, Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
@@ -198,7 +198,7 @@ def running_store(root: Path, *, idle_seconds: float = 1.0) -> Iterator[subproce
     """Run a store process of our own until the block ends, then let it leave by itself, all folded and checkpointed."""
     with open(root / "store.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "storage.server", str(root), "--idle", str(idle_seconds)],
+            [sys.executable, "-m", "storage.process.server", str(root), "--idle", str(idle_seconds)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -226,7 +226,7 @@ def _answers(root: Path) -> bool:
 
 def store_pids(root: Path) -> list[int]:
     """Return the store processes of a workspace."""
-    wanted = ["storage.server", str(root)]
+    wanted = ["storage.process.server", str(root)]
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -32,7 +32,7 @@ def screen(
     Example: afrel -w shop screen
     """
     from curation.screening import ScreeningContext, query_digest, screen_all
-    from storage.accounts import Act
+    from storage.people.accounts import Act
     from storage.runs import start_run
 
     session: Session = ctx.obj
@@ -148,7 +148,7 @@ def tier(
     Example: afrel -w shop tier --where "is_revised and n_answers >= 2"
     """
     from curation.tiers import Tier, assign, parse_tiers
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.SQL)
@@ -183,7 +183,7 @@ def _cut_already(store: Store, assigned: pl.DataFrame, tiers: tuple[Tier, ...]) 
     """Return the snapshot that holds exactly these rows, None when they are not cut yet."""
     from curation.snapshot_cut import snapshot_rows, tier_specs
     from curation.tier_rows import rule_book
-    from storage.snapshots import identify
+    from storage.snapshots.cutting import identify
 
     members = assigned.filter(assigned["tier"].is_not_null())
     book = rule_book(store.frame("rules"))
@@ -221,7 +221,7 @@ def snapshot(
     from curation.snapshot_cut import cut_snapshot, lineage_table, tier_specs
     from curation.tier_rows import rule_book
     from curation.tiers import assign, parse_tiers
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     key = session.require(Act.CUT)

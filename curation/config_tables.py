@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from storage.errors import UserError
-from storage.predicates import check_predicate
+from storage.sql.predicates import check_predicate
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

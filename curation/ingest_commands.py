@@ -40,7 +40,7 @@ def ingest(
 
     Example: afrel -w shop ingest pairs.csv --map query=query,title=title,grade=label,field.brand=brand
     """
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)

@@ -13,7 +13,7 @@ from typing import Any
 
 from curation.config_tables import raise_mistakes, repeated, table_mistakes
 from storage.ids import content_id
-from storage.maintained import REVIEW_FACT_COLUMNS
+from storage.process.maintained import REVIEW_FACT_COLUMNS
 from storage.rows import ReviewCauseRow
 
 OVERLAP = 1

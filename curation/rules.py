@@ -17,7 +17,7 @@ from curation.features import FEATURE_SCHEMA
 from curation.intervals import Interval, wilson
 from storage.errors import UserError
 from storage.ids import content_id
-from storage.predicates import check_predicate, matches
+from storage.sql.predicates import check_predicate, matches
 
 ABSTAIN = -1
 _TYPES: dict[pl.DataType, str] = {

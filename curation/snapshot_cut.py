@@ -9,15 +9,15 @@ import polars as pl
 import pyarrow as pa
 
 from curation.tiers import Tier
-from storage.accounts import Pin
 from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id
-from storage.keys import SigningKey
+from storage.people.accounts import Pin
+from storage.people.keys import SigningKey
 from storage.rows import SnapshotRow, SnapshotTierRow
 from storage.runs import code_version, start_run
-from storage.snapshot_rows import CONTENT_SCHEMA
-from storage.snapshots import Manifest, TierSpec, write_snapshot
+from storage.snapshots.cutting import Manifest, TierSpec, write_snapshot
+from storage.snapshots.rows import CONTENT_SCHEMA
 
 if TYPE_CHECKING:
     from storage.store import Store

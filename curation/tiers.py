@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from curation.config_tables import raise_mistakes, repeated, table_mistakes
-from storage.predicates import matches
+from storage.sql.predicates import matches
 
 RARE_RULE_RATE = 0.01
 TIER_COLUMNS: dict[str, str] = {

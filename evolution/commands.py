@@ -50,7 +50,7 @@ def mine(
     Example: afrel -w shop mine --max-rules 60
     """
     from evolution.rule_book import mine_book
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
@@ -84,7 +84,7 @@ def approve(
     Example: afrel --as dora approve --all --min-accuracy 0.8
     """
     from evolution.rule_book import Decision, choose_by_accuracy, decide, undecided
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     if kind not in ("rule", "instruction"):
@@ -128,7 +128,7 @@ def mutate(
     """
     from evolution.mutating import mutate_pairs
     from evolution.mutations import MUTATIONS
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
@@ -161,7 +161,7 @@ def label(
     """
     from evolution.label_run import LabelPlan, label_pairs
     from evolution.llm_config import read_llm_config
-    from storage.accounts import Act
+    from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)

@@ -30,11 +30,11 @@ from review_app.decisions import (
 from review_app.replay import Recording, asked_for, read_recording
 from review_app.settling import Answered, Decision, adjudicated_row, read_answered, settle_by_consensus
 from review_app.terminal import show_act, show_candidate
-from storage.accounts import Act, require
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import action_id, new_session
+from storage.people.accounts import Act, require
 from storage.runs import start_run
 from storage.session import Session, read_scale
 from storage.store import Store

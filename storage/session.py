@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from storage.errors import UserError
 
 if TYPE_CHECKING:
-    from storage.accounts import Act, Pin
     from storage.grades import Scale
-    from storage.keys import SigningKey
+    from storage.people.accounts import Act, Pin
+    from storage.people.keys import SigningKey
     from storage.store import Store
     from storage.workspace import Workspace
 
@@ -38,8 +38,8 @@ class Session:
 
     def require(self, act: Act) -> SigningKey:
         """Return the unlocked key of the acting account; UserError unless one is named, known and allowed to act."""
-        from storage.accounts import in_words, require
-        from storage.keys import read_password, unlock
+        from storage.people.accounts import in_words, require
+        from storage.people.keys import read_password, unlock
         from storage.workspace import afrel_home
 
         if self.account is None:
@@ -63,7 +63,7 @@ class Session:
 
     def pins(self) -> dict[str, Pin]:
         """Return the workspace's pinned accounts by name, the retired ones among them."""
-        from storage.accounts import pin_from_row
+        from storage.people.accounts import pin_from_row
 
         with self.store() as store:
             rows = store.read("accounts").to_pylist()

@@ -23,14 +23,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.commit import Counts
 from storage.errors import UserError
 from storage.ids import new_session
-from storage.journal import Request
-from storage.owner import Owner
+from storage.process.commit import Counts
+from storage.process.journal import Request
+from storage.process.owner import Owner
+from storage.process.socket_path import short_path
+from storage.process.wire import WireError, receive, send
 from storage.rows import Row
-from storage.socket_path import short_path
-from storage.wire import WireError, receive, send
 from storage.workspace import Workspace
 
 Rows: TypeAlias = "Sequence[Row] | Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame"
@@ -114,7 +114,7 @@ class Store:
         return dict(differing)
 
     def examine(self) -> list[dict[str, Any]]:
-        """Return what `afrel doctor` finds, as mappings of `storage.finding`."""
+        """Return what `afrel doctor` finds, as mappings of `storage.safekeeping.finding`."""
         findings, _ = self._transport.ask("examine", {}, {})
         return list(findings)
 
@@ -290,7 +290,7 @@ def start_server(root: Path) -> subprocess.Popen[bytes]:
     """Start the store process of a workspace, detached from this one."""
     with open(root / "store.log", "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "storage.server", str(root)],
+            [sys.executable, "-m", "storage.process.server", str(root)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

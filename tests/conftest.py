@@ -31,7 +31,7 @@ Afrel = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def stop_store_process(folder: Path) -> None:
     """End the store process of a workspace, so that no test leaves one behind."""
-    found = subprocess.run(["pgrep", "-f", f"storage.server {folder}"], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", f"storage.process.server {folder}"], capture_output=True, text=True)
     for pid in found.stdout.split():
         os.kill(int(pid), signal.SIGTERM)
 

@@ -50,7 +50,7 @@ def train(
 
     Example: afrel -w shop train sft --snapshot snap_91be4c01d2aa --model tiny
     """
-    from storage.accounts import Act
+    from storage.people.accounts import Act
     from trainers.prerequisites import find_snapshot, register_run, require_snapshot, tell
     from trainers.sft_config import read_config
 
@@ -110,7 +110,7 @@ def check(
 
     Example: afrel -w shop check --model Qwen/Qwen3-0.6B --snapshot snap_91be4c01d2aa
     """
-    from storage.snapshot_manifest import read_manifest
+    from storage.snapshots.manifest import read_manifest
     from trainers.format_check import check_rows
     from trainers.prerequisites import find_snapshot
     from trainers.sft import make_tokenizer
@@ -166,9 +166,9 @@ def evaluate(
 
     Example: afrel -w shop evaluate run_4c1f09ab32 --split test
     """
-    from storage.accounts import Act
     from storage.clock import now
     from storage.ids import digest
+    from storage.people.accounts import Act
     from storage.runs import finished_run, start_run
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
     from trainers.run_directory import open_run

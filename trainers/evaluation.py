@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import content_id
-from storage.snapshot_manifest import read_manifest
+from storage.snapshots.manifest import read_manifest
 from trainers.baselines import majority_grade, proposed_grades
 from trainers.metrics import Measure, measure
 from trainers.ranker import load_ranker

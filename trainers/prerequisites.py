@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from storage.accounts import Pin, pins_from_json
 from storage.clock import now
 from storage.errors import UserError
 from storage.ids import new_run_id
+from storage.people.accounts import Pin, pins_from_json
 from storage.runs import start_run
 from storage.session import Session
-from storage.snapshot_manifest import Manifest
-from storage.snapshots import require_trainable
+from storage.snapshots.cutting import require_trainable
+from storage.snapshots.manifest import Manifest
 from storage.store import Store
 from trainers.run_directory import RunDirectory
 

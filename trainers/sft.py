@@ -25,7 +25,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.ids import digest
 from storage.runs import code_version
-from storage.snapshot_manifest import Manifest, read_manifest, scale_content
+from storage.snapshots.manifest import Manifest, read_manifest, scale_content
 from trainers.evidence_source import source_of
 from trainers.format_check import CheckedRows, check_rows
 from trainers.losses import IGNORED, balance_weights

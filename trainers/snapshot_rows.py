@@ -18,7 +18,7 @@ from datasets import Dataset, DatasetDict
 from curation.completion import Completion, render, render_prompt, steps_from_json
 from storage.errors import UserError
 from storage.grades import Scale
-from storage.snapshot_manifest import TierEntry, data_path, read_manifest
+from storage.snapshots.manifest import TierEntry, data_path, read_manifest
 
 KEPT = (
     "row_hash", "tier", "pair_id", "query_id", "doc_id", "query", "title", "body", "fields", "grade", "rule_ids",

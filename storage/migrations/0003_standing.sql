@@ -1,5 +1,5 @@
 -- What stands of people's acts, and which judgment is current: the rules of docs/decisions/0008-acts.md. Each select is
--- the text of storage/standing.py over the whole tables.
+-- the text of storage/process/standing.py over the whole tables.
 
 -- Before this, a clock that went back let an earlier act of the same tab stand, and a withdrawal that named another
 -- account's act, or an act on another pair, undid it.

@@ -1,5 +1,5 @@
 -- Facts without keys of DuckDB's own. Measured at a million rows: appending in batches of a hundred takes five times as
--- long with a primary key. The owner keeps ids unique by an index of its own (storage/id_index.py), by which it also
+-- long with a primary key. The owner keeps ids unique by an index of its own (storage/process/id_index.py), by which it also
 -- finds rows: facts are never deleted, so row i of a table has rowid i for good. DuckDB cannot drop a key, hence new
 -- tables. Those who read see the same tables.
 

@@ -1,1 +1,1 @@
-"""Numbered SQL files; `storage.migrate` applies each once."""
+"""Numbered SQL files; `storage.process.migrate` applies each once."""

@@ -1,7 +1,7 @@
 """Named reads behind `why`: one step of a chain each. What people said of test pairs is blank."""
 
+from storage.process.standing import acts_sql, current_judgments_sql, standing_sql
 from storage.reads.read import Read
-from storage.standing import acts_sql, current_judgments_sql, standing_sql
 
 _OF_PAIR = ("pair_id", "id")
 _STANDING = standing_sql("{responses}")

@@ -1,7 +1,7 @@
 """Named reads of the human review path. They show test pairs' answers: only review, snapshot and evaluate may ask."""
 
+from storage.process.standing import acts_sql
 from storage.reads.read import Read
-from storage.standing import acts_sql
 
 READS = {
     "candidate": Read(

@@ -14,8 +14,8 @@ from curation.review_policy import checked_causes
 from curation.rules import make_rule
 from curation.tiers import parse_tiers
 from storage.errors import UserError
-from storage.predicates import check_predicate, matches
-from tests.storage.attacks_predicates import ATTACKS, HEAVY
+from storage.sql.predicates import check_predicate, matches
+from tests.storage.sql.attacks_predicates import ATTACKS, HEAVY
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from curation.review_policy import DEFAULT_CAUSES, REVIEW_FACT_COLUMNS, Cause, checked_causes
-from storage import maintained
 from storage.errors import UserError
-from storage.predicates import check_predicate, matches
+from storage.process import maintained
+from storage.sql.predicates import check_predicate, matches
 
 FACTS = {
     "confidence": 0.5,

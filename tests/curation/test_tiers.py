@@ -7,7 +7,7 @@ import pytest
 
 from curation.tiers import DEFAULT_TIERS, TIER_COLUMNS, Tier, assign, parse_tiers
 from storage.errors import UserError
-from storage.predicates import check_predicate
+from storage.sql.predicates import check_predicate
 
 # A unanimous judgment in the middle of the scale, no rule cited, nothing known of its difficulty.
 ROW: dict[str, Any] = {

@@ -16,7 +16,7 @@ from evolution.mutations import MUTATIONS
 from evolution.openai_llm import OpenAILLM
 from evolution.rule_book import Decision, decide, mine_book
 from storage.errors import UserError
-from storage.predicates import matches
+from storage.sql.predicates import matches
 from storage.store import Store
 from tests.evolution.conftest import KEY, SCALE, ChatServer, completion, fill, label_text
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from storage.accounts import Pin, Role
 from storage.grades import Scale
-from storage.keys import SigningKey
-from storage.snapshots import Manifest, TierSpec, write_snapshot
+from storage.people.accounts import Pin, Role
+from storage.people.keys import SigningKey
+from storage.snapshots.cutting import Manifest, TierSpec, write_snapshot
 
 SCALE = Scale((0, 1, 2), ("irrelevant", "partly", "fully"))
 TIERS = [TierSpec(1, "clear", "grade in (0, 2)"), TierSpec(3, "hard", "is_revised")]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from storage.places import ALSO_INDEXED
+from storage.process.places import ALSO_INDEXED
 from storage.reads import READS
 from storage.store import Store
-from tests.storage.store_rows import answer, shop
+from tests.storage.process.store_rows import answer, shop
 
 GIVEN: dict[str, Any] = {"ids": ["x"], "snapshot_ids": ["x"], "n": 3, "seed": 1}
 

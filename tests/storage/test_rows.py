@@ -8,7 +8,7 @@ from typing import get_type_hints
 import duckdb
 import pytest
 
-from storage.migrate import migrate
+from storage.process.migrate import migrate
 from storage.rows import Row
 
 TYPES = {"str": "VARCHAR", "int": "INTEGER BIGINT", "float": "DOUBLE", "datetime": "TIMESTAMP", "bool": "BOOLEAN"}

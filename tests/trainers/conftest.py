@@ -14,10 +14,10 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from curation.completion import Step, steps_to_json
-from storage.accounts import Pin, Role
 from storage.grades import Scale
-from storage.keys import SigningKey
-from storage.snapshots import TierSpec, sign_tier, write_snapshot
+from storage.people.accounts import Pin, Role
+from storage.people.keys import SigningKey
+from storage.snapshots.cutting import TierSpec, sign_tier, write_snapshot
 
 SCALE = Scale((0, 1, 2), ("irrelevant", "partly", "fully"))
 RULE = "r_00000000000000aa"

@@ -12,10 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from storage.accounts import pins_to_json
 from storage.errors import UserError
+from storage.people.accounts import pins_to_json
 from storage.session import Session
-from storage.snapshots import revoke, sign_tier
+from storage.snapshots.cutting import revoke, sign_tier
 from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import stop_store_process

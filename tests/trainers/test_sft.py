@@ -48,7 +48,7 @@ def test_a_run_learns_and_leaves_a_full_record(trained) -> None:
 
 
 def test_the_same_configuration_and_snapshot_have_the_same_key(trained) -> None:
-    from storage.snapshot_manifest import read_manifest
+    from storage.snapshots.manifest import read_manifest
 
     manifest = read_manifest(trained.snapshot.directory)
     assert run_key(SftConfig(**SMALL), manifest) == trained.run.read()["run_key"]

@@ -1,0 +1,1 @@
+"""Accounts, their roles and keys, and what slows a guesser down."""

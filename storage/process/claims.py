@@ -1,0 +1,255 @@
+"""Who gets which candidate next: the head of the queue in memory, and the leases that are running.
+
+The head is exactly the queue's rows down to a floor; every fold brings it up to date, and it grows downwards when a
+reviewer has seen all of it. So a claim costs no query over the queue, however long that is.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from storage.ids import action_id
+from storage.process.id_index import keys_of
+from storage.process.places import StoreIndexes
+from storage.process.standing import acts_sql, standing_sql
+
+LEASE = timedelta(minutes=30)
+HEAD = 5_000  # rows read at once
+MOST = 50_000  # rows kept before the head is cut back to HEAD
+MANY_CHANGES = 20_000  # more than this changes more of the head than reading it anew costs
+
+Rank = tuple[float, str]  # -priority, candidate_id: ascending is the order of the queue
+_FIRST: Rank = (float("-inf"), "")
+_LAST: Rank = (float("inf"), "")
+
+_HEAD = f"""
+select candidate_id, pair_id, n_required, n_required - n_open as n_answers, priority
+from queue
+where priority < $priority or (priority = $priority and candidate_id > $candidate_id)
+order by priority desc, candidate_id
+limit {HEAD}
+"""
+
+_PUT_OFF = f"""
+with asked as (
+    select * from responses
+    where account = $account
+      and pair_id in (select pair_id from responses where account = $account and act = 'later')),
+acts as ({acts_sql("asked")})
+select pair_id from acts
+where act <> 'withdrawn' and not is_withdrawn
+group by pair_id
+having arg_max(act, (effective_at, session, sequence, response_id)) = 'later'
+"""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    rank: Rank
+    pair_id: str
+    n_required: int
+    answered: frozenset[str] | None  # accounts whose answer stands; None: not looked up yet
+
+
+class ClaimDesk:
+    """Chooses candidates and leases them. Thread-safe."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, indexes: StoreIndexes) -> None:
+        self._connection = connection.cursor()
+        self._indexes = indexes
+        self._lock = threading.Lock()
+        self._order: list[Rank] = []
+        self._waiting: dict[str, _Waiting] = {}
+        self._floor = _FIRST  # every queue row ranked up to here is in the head
+        self._leases: dict[str, dict[str, datetime]] | None = None
+        self._unfolded: Counter[tuple[str, str]] = Counter()  # (pair, account) of answers acknowledged, not committed
+        self._answering: dict[str, set[str]] = {}  # the same, accounts by pair
+        self._put_off: dict[str, set[str]] = {}  # account -> pairs it wants later, once it has claimed
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def choose(self, account: str, n: int, session: str, sequence: int, *, at: datetime) -> pa.Table:
+        """Choose up to n candidates in the order of the queue and lease them; return rows for `leases`.
+
+        A candidate is passed over when the account has answered its pair, or when as many others hold a lease as
+        answers are still wanted. An account's own leases are no bar: asking again gives the same ones. What it has
+        put off comes when there is nothing else.
+        """
+        with self._lock:
+            leases = self._running_leases(at)
+            put_off = self._pairs_put_off(account)
+            chosen: list[str] = []
+            for_later: list[str] = []
+            place = 0
+            while len(chosen) < n:
+                if place == len(self._order):
+                    if not self._extend():
+                        break
+                    continue
+                candidate_id = self._order[place][1]
+                if self._is_free(candidate_id, account, leases, at):
+                    is_later = self._waiting[candidate_id].pair_id in put_off
+                    (for_later if is_later else chosen).append(candidate_id)
+                place += 1
+            chosen += for_later[: n - len(chosen)]
+            for candidate_id in chosen:
+                leases.setdefault(candidate_id, {})[account] = at + LEASE
+        names = [action_id(account, f"{session}:lease:{sequence}", place) for place in range(len(chosen))]
+        return pa.table(
+            {
+                "lease_id": pa.array(names, pa.string()),
+                "candidate_id": pa.array(chosen, pa.string()),
+                "account": pa.array([account] * len(chosen), pa.string()),
+                "until": pa.array([at + LEASE] * len(chosen), pa.timestamp("us")),
+                "created_at": pa.array([at] * len(chosen), pa.timestamp("us")),
+            }
+        )
+
+    def follow(self, acts: Iterable[tuple[str, str, str]]) -> None:
+        """Take in (pair_id, account, act) that are acknowledged or committed: what is put off, and no longer."""
+        with self._lock:
+            for pair_id, account, act in acts:
+                if act == "later":
+                    self._put_off.get(account, set()).add(pair_id)
+                elif act == "withdrawn":
+                    self._put_off.pop(account, None)  # of what, the store knows: it is read anew
+                else:
+                    self._put_off.get(account, set()).discard(pair_id)
+
+    def note_answers(self, answers: Iterable[tuple[str, str]]) -> None:
+        """Note (pair_id, account) of answers that are acknowledged: their pairs are theirs no more, before any fold."""
+        with self._lock:
+            for pair_id, account in answers:
+                self._unfolded[pair_id, account] += 1
+                self._answering.setdefault(pair_id, set()).add(account)
+
+    def forget_answers(self, answers: Iterable[tuple[str, str]]) -> None:
+        """Forget noted answers: they are committed, and `update` has brought what follows from them."""
+        with self._lock:
+            for pair_id, account in answers:
+                self._unfolded[pair_id, account] -= 1
+                if self._unfolded[pair_id, account] <= 0:
+                    del self._unfolded[pair_id, account]
+                    accounts = self._answering.get(pair_id, set())
+                    accounts.discard(account)
+                    if not accounts:
+                        self._answering.pop(pair_id, None)
+
+    def update(self, derived: Iterable[pa.Table]) -> None:
+        """Bring the head up to date with candidates whose standing was derived anew and is committed."""
+        with self._lock:
+            for rows in derived:
+                if self._floor == _FIRST:
+                    return  # nothing is read yet
+                if rows.num_rows > MANY_CHANGES:
+                    self._forget()
+                    return
+                self._update(rows)
+            if len(self._order) > MOST:
+                self._forget()
+
+    def forget(self) -> None:
+        """Read the head anew when it is next asked."""
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._order, self._waiting, self._floor = [], {}, _FIRST
+        self._put_off = {}
+
+    def _update(self, rows: pa.Table) -> None:
+        is_ranked = (rows["priority"].to_numpy() >= -self._floor[0]).tolist()
+        for at, candidate_id in enumerate(rows["candidate_id"].to_pylist()):
+            held = self._waiting.pop(candidate_id, None)
+            if held is not None:
+                del self._order[bisect_left(self._order, held.rank)]
+            if not is_ranked[at]:
+                continue
+            row = {
+                name: rows[name][at].as_py() for name in ("status", "priority", "pair_id", "n_answers", "n_required")
+            }
+            rank = (-row["priority"], candidate_id)
+            if row["status"] == "awaiting_review" and rank <= self._floor:
+                answered = None if row["n_answers"] else frozenset[str]()
+                self._add(_Waiting(rank, row["pair_id"], row["n_required"], answered))
+
+    def _add(self, waiting: _Waiting) -> None:
+        insort(self._order, waiting.rank)
+        self._waiting[waiting.rank[1]] = waiting
+
+    def _extend(self) -> bool:
+        """Read the next rows of the queue below the floor; say whether there were any."""
+        if self._floor == _LAST:
+            return False
+        after = {"priority": -self._floor[0], "candidate_id": self._floor[1]}
+        rows = self._connection.execute(_HEAD, after).fetchall()
+        for candidate_id, pair_id, n_required, n_answers, priority in rows:
+            answered = None if n_answers else frozenset[str]()
+            rank = (-priority, candidate_id)
+            self._order.append(rank)
+            self._waiting[candidate_id] = _Waiting(rank, pair_id, n_required, answered)
+        self._floor = self._order[-1] if len(rows) == HEAD else _LAST
+        return bool(rows)
+
+    def _is_free(self, candidate_id: str, account: str, leases: dict[str, dict[str, datetime]], at: datetime) -> bool:
+        waiting = self._waiting[candidate_id]
+        if waiting.answered is None:
+            waiting.answered = self._accounts_answered(waiting.pair_id)
+        answering = self._answering.get(waiting.pair_id, set())
+        if account in waiting.answered or account in answering:
+            return False
+        holders = leases.get(candidate_id)
+        if not holders and not answering:
+            return True
+        others = {holder for holder, until in (holders or {}).items() if until > at} | answering
+        waived = {other for other in others if waiting.pair_id in self._put_off.get(other, ())}
+        # Who answered and who holds a lease, as one set: an answer may be committed before the head is told of it.
+        return len((others - waived | waiting.answered) - {account}) < waiting.n_required
+
+    def _accounts_answered(self, pair_id: str) -> frozenset[str]:
+        places = self._indexes.index("responses", "pair_id").find(np.unique(keys_of(pa.array([pair_id]))))
+        self._connection.register("pair_places", pa.table({"place": places}))
+        try:
+            of_pair = "(select * from responses where rowid in (from pair_places))"
+            rows = self._connection.execute(
+                f"select distinct account from ({standing_sql(of_pair)}) standing"
+            ).fetchall()
+        finally:
+            self._connection.unregister("pair_places")
+        return frozenset(account for (account,) in rows)
+
+    def _pairs_put_off(self, account: str) -> set[str]:
+        """Return the pairs of which the account's last act that was not undone is `later`."""
+        if account not in self._put_off:
+            rows = self._connection.execute(_PUT_OFF, {"account": account}).fetchall()
+            self._put_off[account] = {pair_id for (pair_id,) in rows}
+        return self._put_off[account]
+
+    def _running_leases(self, at: datetime) -> dict[str, dict[str, datetime]]:
+        """Return account -> end of lease by candidate, read once and then kept; what has run out goes now and then."""
+        if self._leases is None:
+            self._leases = {}
+            rows = self._connection.execute(
+                "select candidate_id, account, max(until) from leases where until > ? group by candidate_id, account",
+                [at],
+            ).fetchall()
+            for candidate_id, account, until in rows:
+                self._leases.setdefault(candidate_id, {})[account] = until
+        elif len(self._leases) > MOST:
+            self._leases = {
+                candidate_id: running
+                for candidate_id, holders in self._leases.items()
+                if (running := {account: until for account, until in holders.items() if until > at})
+            }
+        return self._leases

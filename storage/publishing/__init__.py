@@ -1,0 +1,1 @@
+"""The read-only copy that anyone may open."""

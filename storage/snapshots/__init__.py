@@ -1,0 +1,1 @@
+"""Snapshots: cut, signed, revoked, verified."""

@@ -1,0 +1,1 @@
+"""The doors for strangers' SQL: the console and predicates."""
