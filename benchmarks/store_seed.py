@@ -32,9 +32,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import store_rows  # noqa: E402
 from benchmarks.latency import Cost  # noqa: E402
 from benchmarks.store_rows import Numbers, Sizes, Texts, account_names  # noqa: E402
+from storage.process.client import HANDOVER_BYTES  # noqa: E402
 from storage.process.socket_path import short_path  # noqa: E402
 from storage.rows import AccountRow  # noqa: E402
-from storage.store import HANDOVER_BYTES, Store  # noqa: E402
+from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
 SEED_FILE = "seed.json"

@@ -22,6 +22,7 @@ from storage.runs import Run, finished_run, start_run
 from storage.session import Session, read_scale
 from storage.store import Store
 
+PAIRS_AT_A_TIME = 200_000  # whose texts are in memory at once
 QRELS_MAP = "query_id=query_id,doc_id=doc_id,grade=grade"
 
 
@@ -158,14 +159,17 @@ def add_features(store: Store, run: Run) -> int:
     from curation.attributes import FieldVocabulary
     from curation.features import pair_features
 
-    pairs = store.frame("pairs_without_features")
-    if pairs.is_empty():
-        return 0
-    fields = (json.loads(text) for text in store.read("doc_fields").column("fields").to_pylist())
-    features = pair_features(pairs, FieldVocabulary.from_docs(fields)).with_columns(
-        pl.lit(run.run_id).alias("run_id"), pl.lit(now()).alias("created_at")
-    )
-    return store.append({"pair_features": features}).get("pair_features", 0)
+    vocabulary: FieldVocabulary | None = None
+    n_added = 0
+    while len(pairs := store.frame("pairs_without_features", n=PAIRS_AT_A_TIME)):
+        if vocabulary is None:
+            fields = (json.loads(text) for text in store.read("doc_fields").column("fields").to_pylist())
+            vocabulary = FieldVocabulary.from_docs(fields)
+        features = pair_features(pairs, vocabulary).with_columns(
+            pl.lit(run.run_id).alias("run_id"), pl.lit(now()).alias("created_at")
+        )
+        n_added += store.append({"pair_features": features}).get("pair_features", 0)
+    return n_added
 
 
 def _report(read: Ingested, file: Path, *, dry_run: bool, as_json: bool) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,8 +31,9 @@ def why(store: Store, asked_id: str) -> list[Link]:
     links = _source_links(store, pair_id)
     links += _candidate_links(store, pair_id)
     links += _review_links(store, pair_id)
-    links += _snapshot_links(store, pair_id)
-    return links + _prediction_links(store, pair_id)
+    members = store.read("why_members", id=pair_id).to_pylist()
+    links += _snapshot_links(members)
+    return links + _prediction_links(store, pair_id, snapshot_ids=[row["snapshot_id"] for row in members])
 
 
 def _pair_of(store: Store, asked_id: str) -> str:
@@ -135,9 +136,9 @@ def _review_links(store: Store, pair_id: str) -> list[Link]:
     return links
 
 
-def _snapshot_links(store: Store, pair_id: str) -> list[Link]:
+def _snapshot_links(members: Sequence[Mapping[str, Any]]) -> list[Link]:
     links = []
-    for row in store.read("why_members", id=pair_id).to_pylist():
+    for row in members:
         signed = f"signed by {', '.join(row['signed_by'])}" if row["signed_by"] else "not signed"
         revoked = ", revoked" if row["is_revoked"] else ""
         text = f"{row['tier_told']}, {signed}{revoked}"
@@ -145,12 +146,11 @@ def _snapshot_links(store: Store, pair_id: str) -> list[Link]:
     return links
 
 
-def _prediction_links(store: Store, pair_id: str) -> list[Link]:
+def _prediction_links(store: Store, pair_id: str, *, snapshot_ids: Sequence[str]) -> list[Link]:
     """Return what was trained on the pair's snapshots or says something of the pair, and what it says."""
     predictions = store.read("why_predictions", id=pair_id).to_pylist()
-    snapshot_ids = [row["snapshot_id"] for row in store.read("why_members", id=pair_id).to_pylist()]
     runs = store.read(
-        "why_training_runs", ids=sorted({row["train_run_id"] for row in predictions}), snapshot_ids=snapshot_ids
+        "why_training_runs", ids=sorted({row["train_run_id"] for row in predictions}), snapshot_ids=list(snapshot_ids)
     ).to_pylist()
     links = [
         Link(

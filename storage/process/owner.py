@@ -6,7 +6,6 @@ connection is hardened before the first request: no file but the hand-over and p
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import threading
@@ -24,16 +23,14 @@ import pyarrow.parquet as pq
 from storage.clock import now
 from storage.errors import UserError
 from storage.process.admission import Admission
+from storage.process.answering import answering
 from storage.process.claims import ClaimDesk
 from storage.process.commit import RUN_COLUMNS, Commit, Counts
-from storage.process.id_index import keys_of
 from storage.process.journal import Journal, Request, encode
 from storage.process.opening import open_database
 from storage.process.places import StoreIndexes
 from storage.process.rebuilding import rebuild
 from storage.publishing.published import begin_snapshot, publish
-from storage.reads import READS
-from storage.reads.read import Read
 from storage.safekeeping.backup import back_up
 from storage.safekeeping.backup_manifest import BackupManifest
 from storage.safekeeping.doctor import examine
@@ -46,7 +43,6 @@ LEFT_OVER_SECONDS = 3600
 MOST_CHANGED_PAIRS = 200_000
 REPLAY_AT_ONCE = 200
 HANDED_OVER = re.compile(r"[0-9a-f]{32}\.parquet")
-PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
 class Owner:
@@ -121,27 +117,11 @@ class Owner:
             self._commit([], sequence)
             return outcomes
 
-    def read(self, name: str, params: Mapping[str, Any], *, sees_test: bool) -> pa.Table:
-        """Answer a named read; UserError for an unknown one or one that shows test grades to who may not see them."""
-        read = READS.get(name)
-        if read is None:
-            raise UserError(f"there is no read named {name!r}")
-        if read.shows_test and not sees_test:
-            raise UserError(f"read {name!r} shows test grades; this store was opened without them")
-        check_params(name, read, params)
-        sql, given = read.sql, dict(params)
-        for table, (column, parameter) in read.finds.items():
-            places = self.indexes.index(table, column).find(keys_of(pa.array([params[parameter]], pa.string())))
-            given[f"{table}_places"] = places.tolist()
-            found = f"(select * from {table} where rowid in (select unnest(cast(${table}_places as bigint[]))))"
-            sql = sql.replace(f"{{{table}}}", found)
-        if read.finds:  # DuckDB refuses parameters that the SQL does not use
-            given = {name: value for name, value in given.items() if f"${name}" in sql}
-        cursor = self._connection.cursor()
-        try:
-            return cursor.sql(sql, params=given or None).to_arrow_table()
-        finally:
-            cursor.close()
+    @contextmanager
+    def answering(self, name: str, params: Mapping[str, Any], *, sees_test: bool) -> Iterator[pa.RecordBatchReader]:
+        """Answer a named read as a reader that is good until the block ends (see `answering`)."""
+        with answering(self._connection, self.indexes, name, params, sees_test=sees_test) as reader:
+            yield reader
 
     def choose(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
         """Choose the next n candidates for a reviewer; return the rows of their leases, still to be committed."""
@@ -348,17 +328,6 @@ def check_run_update(update: Mapping[str, Any]) -> None:
     unknown = sorted(set(update) - set(RUN_COLUMNS) - {"run_id"})
     if unknown or len(update) < 2:
         raise UserError(f"of a run {', '.join(RUN_COLUMNS)} can be set, not {unknown[:10]!r:.200}")
-
-
-def check_params(name: str, read: Read, params: Mapping[str, Any]) -> None:
-    """Return when these are the parameters of a read, and texts are whole; UserError otherwise."""
-    wanted = {parameter for _, parameter in read.finds.values()} | set(PARAMETER.findall(read.sql))
-    if set(params) != wanted:
-        raise UserError(f"read {name!r} takes {sorted(wanted)}, it was given {sorted(params)!r:.200}")
-    try:
-        json.dumps(dict(params), ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        raise UserError(f"a parameter of read {name!r} holds half of a character") from None
 
 
 def _lost(root: Path, committed: Mapping[str, int]) -> UserError:

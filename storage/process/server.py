@@ -19,12 +19,13 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import pyarrow as pa
 
 from storage.errors import UserError
+from storage.process.answer_file import gather, send_file
 from storage.process.intake import Intake
 from storage.process.owner import Owner
 from storage.process.ownership import Ownership, TakenError
@@ -48,14 +49,13 @@ class StoreServer:
         self._n_connected = 0
         self._last_seen = time.monotonic()
         self._counting = threading.Lock()
-        self._answers: Mapping[str, Callable[[Asked], Any]] = {
+        self._acts: Mapping[str, Callable[[Asked], Any]] = {
             "update_run": self._update_run,
             "publish": self._publish,
             "rebuild": self._rebuild,
             "examine": self._examine,
             "backup": self._back_up,
         }
-        self._rows: Mapping[str, Callable[[Asked], pa.Table]] = {"read": self._read, "claim": self._claim}
 
     def run(self) -> None:
         """Accept connections until idle; then fold what is left."""
@@ -122,7 +122,11 @@ class StoreServer:
             traceback.print_exc()
             send(peer, {"error": f"{type(error).__name__}: {error}"})
         else:
-            send(peer, {"ok": result}, rows)
+            if rows is None or isinstance(rows, pa.Table):
+                send(peer, {"ok": result}, {} if rows is None else {"rows": rows})
+            else:
+                send(peer, {"ok": result, "is_file": True})
+                send_file(peer, rows)
 
     def _erase(self, peer: socket.socket, asked: Asked) -> None:
         """Erase and answer; the file is a new one then, so this process ends and the next client starts another."""
@@ -143,25 +147,25 @@ class StoreServer:
                 send(peer, {"ok": erased.to_mapping()})
             os._exit(0)
 
-    def _do(self, head: Mapping[str, Any], tables: dict[str, pa.Table]) -> tuple[Any, dict[str, pa.Table]]:
-        """Do what a frame asks; return the JSON answer and the rows."""
+    def _do(self, head: Mapping[str, Any], tables: dict[str, pa.Table]) -> tuple[Any, pa.Table | BinaryIO | None]:
+        """Do what a frame asks; return the JSON answer and the rows, if it has any."""
         asked = Asked.of(head)
         if asked.verb == "append":
-            return self._intake.append(tables, asked.texts("files")), {}
-        if asked.verb in self._answers:
-            return self._answers[asked.verb](asked), {}
-        if asked.verb in self._rows:
-            return None, {"rows": self._rows[asked.verb](asked)}
+            return self._intake.append(tables, asked.texts("files")), None
+        if asked.verb == "read":
+            return None, self._read(asked)
+        if asked.verb == "claim":
+            account, session = asked.text("account"), asked.text("session")
+            return None, self._intake.claim(account, asked.count("n"), session, asked.count("sequence"))
+        if asked.verb in self._acts:
+            return self._acts[asked.verb](asked), None
         raise UserError(f"the store has no verb {asked.verb!r}")
 
-    def _read(self, asked: Asked) -> pa.Table:
+    def _read(self, asked: Asked) -> pa.Table | BinaryIO:
         self._intake.wait_until_folded()
-        return self._owner.read(asked.text("name"), asked.mapping("params"), sees_test=asked.flag("sees_test"))
-
-    def _claim(self, asked: Asked) -> pa.Table:
-        return self._intake.claim(
-            asked.text("account"), asked.count("n"), asked.text("session"), asked.count("sequence")
-        )
+        name, params, sees_test = asked.text("name"), asked.mapping("params"), asked.flag("sees_test")
+        with self._owner.answering(name, params, sees_test=sees_test) as reader:
+            return gather(reader, self._owner.handover_dir)
 
     def _update_run(self, asked: Asked) -> None:
         values = asked.mapping("values")

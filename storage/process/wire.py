@@ -21,6 +21,7 @@ import pyarrow as pa
 MAX_HEAD_BYTES = 1 << 20
 MAX_BODY_BYTES = 1 << 30
 FRAME_SECONDS = 30.0
+ONE_PIECE_BYTES = 1 << 16  # less is sent at once, more as it lies
 _LENGTHS = struct.Struct(">IQ")
 
 
@@ -39,10 +40,14 @@ def send(
     streams = {name: _to_stream(table) for name, table in (tables or {}).items()}
     full = {**head, "tables": [[name, len(stream)] for name, stream in streams.items()]}
     text = json.dumps(full, default=str, allow_nan=False).encode()
-    body = b"".join(streams.values())
+    begin = _LENGTHS.pack(len(text), sum(map(len, streams.values()))) + text
+    parts: list[bytes | memoryview] = [begin, *streams.values()]
+    if sum(map(len, parts)) < ONE_PIECE_BYTES:
+        parts = [b"".join(parts)]
     peer.settimeout(FRAME_SECONDS if seconds is None else seconds)
     try:
-        peer.sendall(_LENGTHS.pack(len(text), len(body)) + text + body)
+        for part in parts:
+            peer.sendall(part)
     finally:
         peer.settimeout(None)
 
@@ -85,11 +90,11 @@ def _opened(text: memoryview, body: memoryview) -> tuple[dict[str, Any], dict[st
     return head, tables
 
 
-def _to_stream(table: pa.Table) -> bytes:
+def _to_stream(table: pa.Table) -> memoryview:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
 
 
 def _to_table(stream: memoryview) -> pa.Table:

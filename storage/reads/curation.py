@@ -23,7 +23,7 @@ READS = {
         select p.pair_id, q.text as query, d.title, d.body, d.fields
         from pairs p join queries q using (query_id) join docs d using (doc_id)
         where not exists (select 1 from pair_features f where f.pair_id = p.pair_id)
-        order by p.pair_id
+        order by p.pair_id limit $n
         """
     ),
     "doc_fields": Read("select fields from docs where fields <> '{}' order by doc_id"),

@@ -30,9 +30,6 @@ READS = {
         """
     ),
     "all_features": Read("select f.* exclude (run_id, created_at) from pair_features f order by pair_id"),
-    "n_pairs_without_features": Read(
-        "select count(*) as n from pairs p where not exists (select 1 from pair_features f where f.pair_id = p.pair_id)"
-    ),
     "rule_vote_ids": Read("select rule_vote_id from rule_votes"),
     # Every rule with what its votes were worth on train judgments.
     "rule_book": Read(

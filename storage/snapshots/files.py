@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from storage.snapshots.rows import ROW_SCHEMA
 
-ROWS_AT_A_TIME = 1 << 15  # a row group of a file, and a batch that is hashed at once
+GROUP_ROWS = 1 << 15  # a row group of a file
+ROWS_AT_A_TIME = 1 << 13  # hashed at once: four times as many cost up to half as much again, for memory
 HELD_BYTES = 1 << 30
 _REPEATING = ["tier", "split", "grade", "rule_ids.list.element", "judgment_origin", "source", "operator"]
 _N_THREADS = 2
@@ -82,7 +83,7 @@ def write_rows(path: Path, rows: Iterable[pl.DataFrame]) -> None:
     writer: pq.ParquetWriter | None = None
     try:
         for frame in rows:
-            for part in frame.iter_slices(ROWS_AT_A_TIME):
+            for part in frame.iter_slices(GROUP_ROWS):
                 if writer is None:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     writer = pq.ParquetWriter(path, ROW_SCHEMA, compression="zstd", use_dictionary=_REPEATING)
@@ -96,8 +97,8 @@ def write_in_order(path: Path, table: pa.Table, column: str) -> None:
     """Write a table sorted by a column, some ten thousand rows at a time."""
     places = pl.DataFrame(table.select([column])).with_row_index("place").sort(column, maintain_order=True)["place"]
     with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
-        for start in range(0, max(1, table.num_rows), ROWS_AT_A_TIME):
-            writer.write_table(table.take(places.slice(start, ROWS_AT_A_TIME).to_arrow()))
+        for start in range(0, max(1, table.num_rows), GROUP_ROWS):
+            writer.write_table(table.take(places.slice(start, GROUP_ROWS).to_arrow()))
 
 
 def in_parallel(work: Callable[[_Given], _Made], given: Iterable[_Given]) -> Iterator[_Made]:

@@ -12,7 +12,8 @@ import pytest
 
 from storage.clock import now
 from storage.process import claims
-from storage.store import SocketTransport, Store
+from storage.process.client import SocketTransport
+from storage.store import Store
 from tests.conftest import stop_store_process
 from tests.storage.process.store_rows import answer, asks_twice, candidate, passed, shop
 

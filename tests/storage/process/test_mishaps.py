@@ -16,10 +16,11 @@ import duckdb
 import pytest
 
 from storage.errors import UserError
+from storage.process.client import SocketTransport
 from storage.process.migrate import migrate, migrations
 from storage.process.opening import back_up_before_migrating
 from storage.process.ownership import Ownership, TakenError
-from storage.store import SocketTransport, Store
+from storage.store import Store
 from tests.conftest import stop_store_process
 from tests.storage.process.store_rows import llm_calls, passed, shop
 
@@ -94,7 +95,7 @@ def test_a_damaged_database_log_is_told_and_moving_it_away_as_told_loses_nothing
 def test_rows_committed_straight_from_a_file_are_missed_when_the_log_loses_them(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.store.HANDOVER_BYTES", 1000)
+    monkeypatch.setattr("storage.process.client.HANDOVER_BYTES", 1000)
     with opened(root) as store:
         store.append({"llm_calls": llm_calls(0, 20)})
     kill(root)

@@ -1,0 +1,66 @@
+"""Answer named reads: the SQL of `storage.reads`, rows found by place where it asks for that, told as they come."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from storage.errors import UserError
+from storage.process.id_index import keys_of
+from storage.process.places import StoreIndexes
+from storage.reads import READS
+from storage.reads.read import Read
+
+ROWS_AT_A_TIME = 50_000
+PARAMETER = re.compile(r"\$([a-z_]+)")
+
+
+@contextmanager
+def answering(
+    connection: duckdb.DuckDBPyConnection,
+    indexes: StoreIndexes,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    sees_test: bool,
+) -> Iterator[pa.RecordBatchReader]:
+    """Answer a read, all of one moment, as a reader that is good until the block ends.
+
+    UserError for an unknown read, for one that shows test grades to who may not see them, and for wrong parameters.
+    """
+    read = READS.get(name)
+    if read is None:
+        raise UserError(f"there is no read named {name!r}")
+    if read.shows_test and not sees_test:
+        raise UserError(f"read {name!r} shows test grades; this store was opened without them")
+    _check_params(name, read, params)
+    sql, given = read.sql, dict(params)
+    for table, (column, parameter) in read.finds.items():
+        places = indexes.index(table, column).find(keys_of(pa.array([params[parameter]], pa.string())))
+        given[f"{table}_places"] = places.tolist()
+        found = f"(select * from {table} where rowid in (select unnest(cast(${table}_places as bigint[]))))"
+        sql = sql.replace(f"{{{table}}}", found)
+    if read.finds:  # DuckDB refuses parameters that the SQL does not use
+        given = {name: value for name, value in given.items() if f"${name}" in sql}
+    cursor = connection.cursor()
+    try:
+        yield cursor.sql(sql, params=given or None).to_arrow_reader(ROWS_AT_A_TIME)
+    finally:
+        cursor.close()
+
+
+def _check_params(name: str, read: Read, params: Mapping[str, Any]) -> None:
+    """Return when these are the parameters of a read, and texts are whole; UserError otherwise."""
+    wanted = {parameter for _, parameter in read.finds.values()} | set(PARAMETER.findall(read.sql))
+    if set(params) != wanted:
+        raise UserError(f"read {name!r} takes {sorted(wanted)}, it was given {sorted(params)!r:.200}")
+    try:
+        json.dumps(dict(params), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"a parameter of read {name!r} holds half of a character") from None
