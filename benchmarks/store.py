@@ -8,6 +8,7 @@ Phases, each on the same copy of the seeded workspace:
   candidates  100 candidates with their passed screenings an append, on pairs that are there: status and queue change
   claim       claims and answers while one writer appends 100 single calls/s and one 100 single candidates/s
   reviewers   30 reviewers claim and answer at once in a small workspace of its own; one or two people a candidate
+  bombs       the claims, no writers, without and with ten bombs running in the console
   idle        the first command after the store process has left
   rivals      SQLite (WAL, synchronous=FULL) and DuckDB opened for each append, the same rows, empty tables
 Readers ask the named reads candidate, why_pair, why_candidates and why_screenings in turn, 20 a second each; each
@@ -39,6 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.latency import CheckpointWatch, Cost, Latency, Report, longest_gap, machine, machine_line  # noqa: E402
+from benchmarks.store_bombs import BOMBS, PER_SECOND, bombing, claim_latency  # noqa: E402
 from benchmarks.store_claims import claim_and_answer, fill_queue, review_all  # noqa: E402
 from benchmarks.store_load import (  # noqa: E402
     READS,
@@ -56,7 +58,7 @@ from benchmarks.store_seed import new_workspace, prepare, remove, running_store,
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
-PHASES = ("single", "batch", "candidates", "claim", "reviewers", "idle", "rivals")
+PHASES = ("single", "batch", "candidates", "claim", "bombs", "reviewers", "idle", "rivals")
 N_WRITERS, N_READERS = 4, 2
 READS_PER_SECOND = 20.0
 RIVAL_SECONDS = 20.0
@@ -115,7 +117,7 @@ def main() -> int:
     report.figures["machine"] = machine(out)
     report.say(machine_line(report.figures["machine"]))
     is_sound = True
-    if set(phases) & {*LOADED, "claim", "idle"}:
+    if set(phases) & {*LOADED, "claim", "bombs", "idle"}:
         workspace, sizes = prepare(out / "workspace", seeded=given.seeded, n_candidates=given.rows)
         report.put("seeded", **asdict(sizes))
         bench = Bench(workspace, sizes.n_candidates, given.seconds, report, [])
@@ -126,6 +128,8 @@ def main() -> int:
                     _load(bench, phase, lot)
                 elif phase == "claim":
                     _claim(bench, lot)
+                elif phase == "bombs":
+                    _bombs(bench, store)
             is_sound = _check(bench, store)
         if "idle" in phases:
             _first_command(bench)
@@ -229,6 +233,21 @@ def _claim(bench: Bench, lot: int) -> None:
     bench.report.say(f"  claims: {claims}; {n_given} candidates given\n  answers: {answers}")
     bench.report.say(f"  writers' appends: {appends}, {rate:.0f} rows/s together")
     bench.report.put("claim", claims=asdict(claims), answers=asdict(answers), appends=asdict(appends), n_given=n_given)
+
+
+def _bombs(bench: Bench, store: Store) -> None:
+    """Claims without and with ten bombs, twice each, in turns."""
+    copy, seconds = store.publish(), max(10.0, bench.seconds / 4)
+    bench.report.say(f"\nbombs: {PER_SECOND:.0f} claims a second, {seconds:.0f} s a turn, {len(BOMBS)} bombs at once")
+    alone, bombed = [], []
+    for _ in range(2):
+        alone.append(claim_latency(bench.root, seconds))
+        with bombing(copy) as outcome:
+            bombed.append(claim_latency(bench.root, seconds))
+        bench.report.say(f"  alone: {alone[-1]}\n  with bombs: {bombed[-1]}; bombs stopped: {outcome.stopped}")
+    ratio = float(np.mean([one.p95 for one in bombed]) / np.mean([one.p95 for one in alone]))
+    bench.report.hold("claim p95 with bombs over without", ratio, target=2, at_most=True, unit="times")
+    bench.report.put("bombs", alone=[asdict(one) for one in alone], bombed=[asdict(one) for one in bombed], ratio=ratio)
 
 
 def _pass(barrier: Barrier) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from curation.completion import CITATION
-from curation.evidence import evidence_line
+from curation.evidence import EVIDENCE_COLUMNS, evidence_line
 from curation.text import comparable
 from storage.grades import Scale
 
@@ -43,15 +43,9 @@ def tier_rows(
     """
     n_unscreened = int(judged["n_unscreened"].sum()) if len(judged) else 0
     held_back_keys = {comparable(text) for text in held_back["query"].to_list()}
-    is_leak = pl.Series(
-        "is_leak",
-        [
-            split == "train" and comparable(query) in held_back_keys
-            for split, query in zip(judged["split"].to_list(), judged["query"].to_list(), strict=True)
-        ],
-        dtype=pl.Boolean,
-    )
-    judged = judged.with_columns(is_leak)
+    queries = judged["query"].unique().to_list()
+    leaks = pl.Series("query", [query for query in queries if comparable(query) in held_back_keys], dtype=pl.String)
+    judged = judged.with_columns(((pl.col("split") == "train") & pl.col("query").is_in(leaks)).alias("is_leak"))
     left_out = {
         "set aside by a screen": int(judged["is_set_aside"].sum()),
         "train query equals a dev or test query": int((judged["is_leak"] & ~judged["is_set_aside"]).sum()),
@@ -63,12 +57,16 @@ def tier_rows(
             pl.when(pl.col("proposed_grade") == pl.col("grade")).then(pl.col("proposed_steps")),
         ).alias("steps")
     ).with_columns(pl.when(pl.col("steps") == "[]").then(None).otherwise(pl.col("steps")).alias("steps"))
-    cited = [list(dict.fromkeys(CITATION.findall(steps or ""))) for steps in rows["steps"].to_list()]
+    cited = [
+        list(dict.fromkeys(CITATION.findall(steps))) if steps and "[r_" in steps else []
+        for steps in rows["steps"].to_list()
+    ]
     rates = dict(zip(rule_rates["rule_id"].to_list(), rule_rates["rate"].to_list(), strict=True))
     rule_grades = dict(zip(rules["rule_id"].to_list(), rules["grade"].to_list(), strict=True))
     votes_of = dict(zip(votes["pair_id"].to_list(), votes["grades"].to_list(), strict=True))
     evidence = {
-        row["pair_id"]: evidence_line(row, votes_of.get(row["pair_id"], ())) for row in features.iter_rows(named=True)
+        row["pair_id"]: evidence_line(row, votes_of.get(row["pair_id"], ()))
+        for row in features.select("pair_id", *EVIDENCE_COLUMNS).iter_rows(named=True)
     }
     rows = rows.with_columns(
         pl.Series("rule_ids", cited, dtype=pl.List(pl.String)),

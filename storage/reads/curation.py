@@ -1,5 +1,6 @@
 """Named reads of the curation room: what ingest must know, candidates to screen, rows for tiers."""
 
+from storage.process.standing import current_judgments_sql, standing_sql
 from storage.reads.read import Read
 
 READS = {
@@ -55,21 +56,34 @@ READS = {
         "qualify row_number() over (partition by cause order by created_at desc, review_cause_id desc) = 1 "
         "order by cause"
     ),
-    # One row per settled pair, with everything a tier predicate or a snapshot row needs.
+    # One row per settled pair, with everything a tier predicate or a snapshot row needs. Every table is narrowed to the
+    # settled pairs before anything is ranked or grouped: of five million candidates half a million may be settled.
     "judged_pairs": Read(
-        """
-        with votes as (
+        f"""
+        with answered as materialized (
+            select * from responses where pair_id in (select pair_id from judgments)),
+        standing as materialized ({standing_sql("answered")}),
+        judged as materialized ({current_judgments_sql("judgments", "standing")}),
+        votes as (
             select v.pair_id, count(distinct v.grade) as n_vote_grades
-            from rule_votes v join rule_status r using (rule_id) where r.status = 'approved' group by v.pair_id),
+            from rule_votes v join rule_status r using (rule_id)
+            where r.status = 'approved' and v.pair_id in (select pair_id from judged) group by v.pair_id),
         answers as (
             select r.pair_id, count(*) as n_answers, count(distinct r.grade) as n_distinct_grades,
                    count(*) filter (r.grade is null) as n_without_grade,
                    list_sort(list_distinct(list(a.pseudonym))) as reviewers
-            from standing_responses r left join current_accounts a using (account) group by r.pair_id),
+            from standing r left join current_accounts a using (account) group by r.pair_id),
         screens as (
             select pair_id, count(*) filter (status = 'proposed') as n_unscreened,
                    count(*) filter (status = 'set_aside') as n_set_aside, count(*) as n_candidates
-            from candidate_status group by pair_id),
+            from candidate_status where pair_id in (select pair_id from judged) group by pair_id),
+        -- as the view pair_candidates: the latest that passed its screens
+        proposed as (
+            select c.rowid as place, row_number() over (
+                partition by c.pair_id order by c.created_at desc, c.candidate_id desc) as recency
+            from candidates c
+            where c.pair_id in (select pair_id from judged)
+              and exists (select 1 from screenings s where s.candidate_id = c.candidate_id and s.is_passed)),
         difficulty as (
             select pair_id, arg_max(pass_rate, created_at) as pass_rate from difficulty_scores group by pair_id)
         select j.judgment_id, j.pair_id, j.grade, j.origin as judgment_origin, j.steps as settled_steps,
@@ -82,9 +96,10 @@ READS = {
                c.run_id as candidate_run_id,
                coalesce(s.n_unscreened, 0) as n_unscreened,
                coalesce(s.n_candidates, 0) > 0 and s.n_set_aside = s.n_candidates as is_set_aside
-        from current_judgments j
+        from judged j
         join pairs p using (pair_id) join queries q using (query_id) join docs d using (doc_id)
-        left join pair_candidates c using (pair_id)
+        left join (select * from candidates where rowid in (select place from proposed where recency = 1)) c
+            using (pair_id)
         left join (select pair_id, any_value(operator) as operator from pair_mutations group by pair_id) m
             using (pair_id)
         left join votes v using (pair_id) left join answers a using (pair_id)

@@ -76,10 +76,7 @@ def hash_rows(rows: pl.DataFrame) -> pl.Series:
 
     The JSON texts of all rows are made at once, so give some ten thousand rows at a time.
     """
-    parts: list[pl.Expr] = []
-    for place, name in enumerate(sorted(CONTENT_SCHEMA.names)):
-        parts += [pl.lit(("," if place else "{") + encode_basestring(name) + ":"), _json(name)]
-    texts = rows.select(pl.concat_str(*parts, pl.lit("}"))).to_series().to_arrow()
+    texts = rows.select(pl.concat_str(*_json_parts())).to_series().to_arrow()
     content = _content(texts)
     if np.frombuffer(content, np.uint8).min(initial=32) < 32:
         texts = pl.Series(texts).str.replace_many(list(_ESCAPES), list(_ESCAPES.values())).to_arrow()
@@ -121,18 +118,35 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _json(name: str) -> pl.Expr:
-    """Return the JSON text of a content column, control characters but the line break left as they are."""
-    column, kind = pl.col(name), CONTENT_SCHEMA.field(name).type
-    if pa.types.is_integer(kind):
-        return column.cast(pl.String)
-    if pa.types.is_string(kind):
-        return _quoted(column)
-    return pl.format("[{}]", column.list.eval(_quoted(pl.element())).list.join(","))
+def _json_parts() -> list[pl.Expr]:
+    """Return what the JSON of a row is put together from, control characters but the line break left as they are.
+
+    Names, quotes and commas between two columns are one literal, because each part is a copy of all rows.
+    """
+    parts: list[pl.Expr] = []
+    between = "{"
+    for name in sorted(CONTENT_SCHEMA.names):
+        column, field = pl.col(name), CONTENT_SCHEMA.field(name)
+        between += encode_basestring(name) + ":"
+        if pa.types.is_integer(field.type):
+            before, value, after = "", column.cast(pl.String), ""
+        elif not pa.types.is_string(field.type):
+            before, value, after = "[", column.list.eval(_quoted(pl.element())).list.join(","), "]"
+        elif field.nullable:
+            before, value, after = "", _quoted(column), ""
+        else:
+            before, value, after = '"', _escaped(column), '"'
+        parts += [pl.lit(between + before), value]
+        between = after + ","
+    return [*parts, pl.lit(between[:-1] + "}")]
+
+
+def _escaped(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_many(list(_COMMON), list(_COMMON.values()))
 
 
 def _quoted(text: pl.Expr) -> pl.Expr:
-    return pl.format('"{}"', text.str.replace_many(list(_COMMON), list(_COMMON.values()))).fill_null("null")
+    return pl.format('"{}"', _escaped(text)).fill_null("null")
 
 
 def _content(texts: pa.LargeStringArray) -> memoryview:

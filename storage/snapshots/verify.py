@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage.errors import UserError
 from storage.people.accounts import Pin
-from storage.snapshots.files import ROWS_AT_A_TIME, in_parallel
 from storage.snapshots.manifest import (
     LINEAGE,
     MANIFEST,
@@ -31,7 +28,8 @@ from storage.snapshots.manifest import (
     read_manifest,
     scale_content,
 )
-from storage.snapshots.rows import NO_KEYS, ROW_SCHEMA, hash_rows, rows_digest, rows_id
+from storage.snapshots.row_checks import FileRows, checked
+from storage.snapshots.rows import NO_KEYS, rows_digest, rows_id
 from storage.snapshots.seals import (
     NotEntitledError,
     Revocation,
@@ -43,7 +41,6 @@ from storage.snapshots.seals import (
 )
 
 N_SIGNATURES_NEEDED = 1
-ROW_HASHES = pa.schema([ROW_SCHEMA.field("row_hash")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +180,22 @@ def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads
     """Yield what is wrong with rows, digests and id. Files whose bytes are altered are named already and not read."""
     hashes = {entry.tier: [NO_KEYS["row_hash"]] for entry in manifest.tiers}
     places = data_paths(manifest)
-    for path, (tier, split) in places.items():
-        if path not in sound:
-            continue
-        what, held = _read_rows(directory / path, tier, split, is_read=reads_test or split != "test")
-        yield from (Problem(path, one) for one in what)
+    asked = [
+        FileRows(path, directory / path, tier, split, is_read=reads_test or split != "test")
+        for path, (tier, split) in places.items()
+        if path in sound
+    ]
+    for file in checked(asked):
+        yield from (Problem(file.name, what) for what in file.problems())
+        held = file.hashes()
         if held is None:
             continue
-        hashes[tier].append(held)
-        n_rows = manifest.find_tier(tier).n_rows[split]
+        hashes[file.tier].append(held)
+        n_rows = manifest.find_tier(file.tier).n_rows[file.split]
         if len(held) != n_rows:
-            yield Problem(path, f"it has {len(held)} rows, the manifest says {n_rows}")
+            yield Problem(file.name, f"it has {len(held)} rows, the manifest says {n_rows}")
         if not (held[1:] > held[:-1]).all():
-            yield Problem(path, "its rows are repeated or out of order")
+            yield Problem(file.name, "its rows are repeated or out of order")
     if not places.keys() <= sound:
         return
     of_tier = {tier: pl.concat(parts) for tier, parts in hashes.items()}
@@ -210,43 +210,6 @@ def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads
     )
     if snapshot_id != manifest.snapshot_id:
         yield Problem(MANIFEST, f"its rows, predicates, scale and rule book make {snapshot_id}, not its own id")
-
-
-def _read_rows(path: Path, tier: int, split: str, *, is_read: bool) -> tuple[list[str], pl.Series | None]:
-    """Return what is wrong with the rows of a data file, and their hashes; None when they cannot be read."""
-    columns = ROW_SCHEMA if is_read else ROW_HASHES
-    required = [field.name for field in columns if not field.nullable]
-    null: set[str] = set()
-    what: set[str] = set()
-    held = [NO_KEYS["row_hash"]]
-
-    def check(batch: pa.RecordBatch) -> tuple[pl.Series, list[str], list[str]]:
-        rows = pl.DataFrame(batch)
-        nulls = [name for name in required if rows[name].null_count()]
-        wrong = []
-        if not nulls and not rows["row_hash"].str.contains("^[0-9a-f]{64}$").all():
-            wrong.append("a row hash is none")
-        elif is_read and not nulls:
-            if not rows["row_hash"].equals(hash_rows(rows)):
-                wrong.append("a row is not what its hash says")
-            if not ((rows["tier"] == tier) & (rows["split"] == split)).all():
-                wrong.append("it holds rows of another tier or split")
-        return rows["row_hash"], nulls, wrong
-
-    try:
-        with pq.ParquetFile(path) as file:
-            if file.schema_arrow.names != ROW_SCHEMA.names or file.schema_arrow.types != ROW_SCHEMA.types:
-                return ["its columns are not those of snapshot rows"], None
-            read = file.iter_batches(ROWS_AT_A_TIME, columns=columns.names, use_threads=False)
-            for hashes, nulls, wrong in in_parallel(check, read):
-                held.append(hashes)
-                null.update(nulls)
-                what.update(wrong)
-    except (pa.ArrowException, OSError) as error:
-        return [f"it is no readable Parquet file: {str(error).splitlines()[0]}"], None
-    if null:
-        return [f"it has nulls in {', '.join(name for name in required if name in null)}"], None
-    return sorted(what), pl.concat(held)
 
 
 def _require_not_revoked(

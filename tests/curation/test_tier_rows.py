@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from curation.features import FEATURE_SCHEMA
 from curation.tier_rows import rule_book, tier_rows
 from curation.tiers import DEFAULT_TIERS, assign
 from storage.grades import parse_scale
@@ -61,7 +62,7 @@ def build(*rows: dict[str, Any], held_back: tuple[str, ...] = (), rate: float = 
     frame = pl.DataFrame(list(rows), schema_overrides={**types, "proposed_steps": pl.String, "grade": pl.Int32})
     return tier_rows(
         frame,
-        pl.DataFrame(),
+        pl.DataFrame(schema=FEATURE_SCHEMA),
         pl.DataFrame({"query": list(held_back)}, schema={"query": pl.String}),
         rules=RULES,
         rule_rates=pl.DataFrame({"rule_id": ["r_aaaa"], "rate": [rate]}),

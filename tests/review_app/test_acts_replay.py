@@ -174,7 +174,7 @@ def test_any_interleaving_repetition_and_late_arrival_replays_to_the_one_right_s
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=in_one_store)
+@settings(max_examples=75, deadline=None, suppress_health_check=in_one_store)
 @drawn_histories
 def test_many_more_histories_replay_to_the_one_right_state(
     store: Store, drawn: list[Step], settled: list[Settling], data: st.DataObject
