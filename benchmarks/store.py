@@ -240,10 +240,10 @@ def _bombs(bench: Bench, store: Store) -> None:
     copy, seconds = store.publish(), max(10.0, bench.seconds / 4)
     bench.report.say(f"\nbombs: {PER_SECOND:.0f} claims a second, {seconds:.0f} s a turn, {len(BOMBS)} bombs at once")
     alone, bombed = [], []
-    for _ in range(2):
-        alone.append(claim_latency(bench.root, seconds))
+    for turn in (10, 20):
+        alone.append(claim_latency(bench.root, seconds, turn=turn))
         with bombing(copy) as outcome:
-            bombed.append(claim_latency(bench.root, seconds))
+            bombed.append(claim_latency(bench.root, seconds, turn=turn + 1))
         bench.report.say(f"  alone: {alone[-1]}\n  with bombs: {bombed[-1]}; bombs stopped: {outcome.stopped}")
     ratio = float(np.mean([one.p95 for one in bombed]) / np.mean([one.p95 for one in alone]))
     bench.report.hold("claim p95 with bombs over without", ratio, target=2, at_most=True, unit="times")

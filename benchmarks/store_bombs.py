@@ -44,12 +44,12 @@ class Bombed:
     stopped: dict[str, int] = field(default_factory=dict)
 
 
-def claim_latency(root: Path, seconds: float) -> Latency:
-    """Return how long claims take at ten a second, from a process of their own."""
+def claim_latency(root: Path, seconds: float, *, turn: int) -> Latency:
+    """Return how long claims take at ten a second, from a process of their own; each turn is a session of its own."""
     context = multiprocessing.get_context("spawn")
     barrier: Barrier = context.Barrier(2)
     results: Queue[Any] = context.Queue()
-    claimer = context.Process(target=claim_and_answer, args=(root, seconds, PER_SECOND, 0, barrier, results))
+    claimer = context.Process(target=claim_and_answer, args=(root, seconds, PER_SECOND, turn, barrier, results))
     claimer.start()
     barrier.wait(timeout=300)
     seen = results.get()

@@ -60,7 +60,7 @@ def claim_and_answer(
     root: Path, seconds: float, per_second: float, number: int, barrier: Barrier, results: Queue[Claims]
 ) -> None:
     """Claim one candidate, answer it, at a pace; the accounts take turns. Runs in a process of its own."""
-    seen, accounts = Claims(), account_names(N_REVIEWERS)[number::2]
+    seen, accounts = Claims(), account_names(N_REVIEWERS)[number % 2 :: 2]
     with Store.connect(Workspace.open(root), sees_test=True) as store:
         store.claim(accounts[0], 1)
         barrier.wait(timeout=300)

@@ -17,9 +17,13 @@ def rebuild(connection: duckdb.DuckDBPyConnection) -> int:
     connection.begin()
     try:
         ((n_candidates,),) = connection.execute("select coalesce(max(rowid) + 1, 0) from candidates").fetchall()
-        connection.execute(
-            "create or replace temp table rebuilt as select 0::bigint as place, * from candidate_status limit 0"
+        ((definition,),) = connection.execute(
+            "select sql from duckdb_tables() where table_name = 'candidate_status' and not temporary"
         ).fetchall()
+        # Not `as select … limit 0`: after an insert of no rows, DuckDB 2.0.0 loses what is inserted into the same table
+        # on two threads, in the same transaction and from a row group (122,880 rows) on.
+        columns = definition.partition("(")[2]
+        connection.execute(f"create or replace temp table rebuilt (place bigint, {columns}").fetchall()
         causes = read_causes(connection)
         for first in range(0, n_candidates, CHUNK):
             rows = derive_by_scanning(connection, first, min(first + CHUNK, n_candidates), causes=causes)
@@ -28,12 +32,14 @@ def rebuild(connection: duckdb.DuckDBPyConnection) -> int:
                 connection.execute("insert into rebuilt from derived").fetchall()
             finally:
                 connection.unregister("derived")
+        ((n_rebuilt,),) = connection.execute("select count(place) from rebuilt").fetchall()
+        if n_rebuilt != n_candidates:
+            raise RuntimeError(
+                f"the standing of {n_rebuilt} of {n_candidates} candidates was derived; nothing is changed"
+            )
         ((n_differing,),) = connection.execute(_DIFFERING).fetchall()
         if n_differing:
             # A new table: in one that was emptied, row i would no longer have rowid i.
-            ((definition,),) = connection.execute(
-                "select sql from duckdb_tables() where table_name = 'candidate_status' and not temporary"
-            ).fetchall()
             connection.execute("drop table candidate_status").fetchall()
             connection.execute(definition).fetchall()
             connection.execute(

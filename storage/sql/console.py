@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ MAX_SQL_BYTES = 32 * 2**10  # less than a pipe holds, so that handing it over ne
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_VALUES = 5_000_000  # nulls and booleans take next to no bytes on the way, and dozens each once they are here
 STARTUP_SECONDS = 1.0
+NICENESS = 10
 # All that the process sees: both keep allocators from reserving address space that the limit then counts.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _NARROW = "Select fewer columns or rows, or cut long texts: left(text, 200)"
@@ -126,6 +127,7 @@ def _disposable(descriptor: int, numbers: list[str]) -> Iterator[subprocess.Pope
         start_new_session=True,
     )
     try:
+        _give_way(child.pid)
         yield child
     finally:
         if child.poll() is None:
@@ -134,6 +136,16 @@ def _disposable(descriptor: int, numbers: list[str]) -> Iterator[subprocess.Pope
         for pipe in (child.stdin, child.stdout):
             if pipe is not None and not pipe.closed:
                 pipe.close()
+
+
+def _give_way(process_id: int) -> None:
+    """Let everybody else go first: with ten bombs running a claim then takes less than twice as long, not five times.
+
+    A session of its own is a group of its own to Linux' scheduler, which weighs groups before what is in them.
+    """
+    with suppress(OSError):  # it may be gone already
+        os.setpriority(os.PRIO_PROCESS, process_id, NICENESS)
+        Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _read(descriptor: int, *, deadline: float, seconds: float) -> bytes:

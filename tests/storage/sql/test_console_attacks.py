@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import UserError
-from storage.sql.console import run_query
+from storage.sql.console import NICENESS, run_query
 from storage.sql.console_child import REFUSED, SLACK_MB
 from tests.conftest import ROOT
 from tests.storage.sql.attacks_console import ATTACKS, MEMORY_BOMBS, PARENT_BOMBS, QUIET, TIME_BOMBS
@@ -127,6 +127,19 @@ def test_no_process_is_left_behind(folder: Path) -> None:
         run_query(folder / "published.duckdb", TIME_BOMBS["sleep"], seconds=0.1)
     assert children() == before
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_query_lets_everybody_else_go_first(folder: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_query, folder / "published.duckdb", TIME_BOMBS["sleep"], seconds=1.0)
+        time.sleep(0.5)
+        words = ["pgrep", "-P", str(os.getpid()), "-f", "console_child"]
+        (child,) = subprocess.run(words, capture_output=True, text=True).stdout.split()
+        assert os.getpriority(os.PRIO_PROCESS, int(child)) == NICENESS
+        if (group := Path(f"/proc/{int(child)}/autogroup")).exists():
+            assert group.read_text().split()[-1] == str(NICENESS)
+        with pytest.raises(UserError, match="are up"):
+            running.result()
 
 
 def children() -> list[str]:
