@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import UserError
 from storage.process.answer_file import receive_file
-from storage.process.socket_path import short_path
+from storage.process.socket_path import peer_uid, short_path
 from storage.process.wire import WireError, receive, send
 
 START_SECONDS = 120.0  # a start after a crash may have a long journal to put back
@@ -94,6 +94,7 @@ class SocketTransport:
             try:
                 with short_path(self._root) as path:
                     peer.connect(path)
+                self._refuse_strangers(peer)
                 self._peer = peer
                 return peer
             except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -107,6 +108,15 @@ class SocketTransport:
                     self._raise_if_refused(started)
                     started = start_server(self._root)
                 time.sleep(0.02)
+
+    def _refuse_strangers(self, peer: socket.socket) -> None:
+        """Say nothing to a process of another user: who may write to the folder could have put a socket there."""
+        if (uid := peer_uid(peer)) != os.getuid():
+            peer.close()
+            raise UserError(
+                f"the socket in {self._root} belongs to user {uid}, you are {os.getuid()}. Only one user of the "
+                "machine works in a workspace: become that user, or keep others out of the folder (chmod 700)"
+            )
 
     def _raise_if_refused(self, started: subprocess.Popen[bytes] | None) -> None:
         if started is not None and started.returncode == 2:

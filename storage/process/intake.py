@@ -38,6 +38,8 @@ FOLD_ROWS = 16_000  # rows that are folded at once: looking up their pairs costs
 AHEAD_SECONDS = 0.7  # of folding that may lie ahead before writers are slowed to the pace of the fold
 MAX_WAITING_BYTES = 192 << 20  # acknowledged and not folded: more makes writers stop
 LOG_BYTES = 512 << 20  # DuckDB's log: more makes a checkpoint
+CHECKPOINT_SECONDS = 120.0  # with rows in the log, before a checkpoint: a start after a crash has to read the log
+RETRY_SECONDS = 1.0
 IDLE_SECONDS = 2.0  # without a write, before a checkpoint and a publish
 # Their rows are checked against rows that are there, so they are acknowledged only once they are committed.
 COMMITTED_FIRST = frozenset({"queries", "pairs", "review_causes"})
@@ -68,6 +70,8 @@ class Intake:
         self._rows_a_second = 10_000.0  # what the fold did of late
         self._next_turn = 0.0
         self._is_checkpointing = False
+        self._checkpointed_at = time.monotonic()
+        self._refused_at = 0.0
         self._n_taken = 0  # requests handed to the fold, and folded
         self._n_folded = 0
         self._n_in_hurry = 0
@@ -239,15 +243,24 @@ class Intake:
                 return
             if group:
                 self._fold_group(group)
-            if self._owner.log_bytes() > LOG_BYTES or (not group and self._owner.log_bytes()):
+            if self._is_checkpoint_due(is_idle=not group):
                 self._checkpoint(is_idle=not group)
+
+    def _is_checkpoint_due(self, *, is_idle: bool) -> bool:
+        at, n_bytes = time.monotonic(), self._owner.log_bytes()
+        is_old = at > self._checkpointed_at + CHECKPOINT_SECONDS
+        is_wanted = n_bytes > LOG_BYTES or (n_bytes > 0 and (is_idle or is_old))
+        return is_wanted and at > self._refused_at + RETRY_SECONDS
 
     def _checkpoint(self, *, is_idle: bool) -> None:
         with self._changed:
             self._is_checkpointing = True  # writers go on at their own pace meanwhile
-        self._owner.checkpoint()
-        if is_idle:
-            self._owner.save_indexes()
+        if self._owner.checkpoint():
+            self._checkpointed_at = time.monotonic()
+            if is_idle:
+                self._owner.save_indexes()
+        else:
+            self._refused_at = time.monotonic()
         with self._changed:
             self._is_checkpointing = False
 

@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 from storage.clock import now
 from storage.errors import UserError
 from storage.process.admission import Admission
-from storage.process.answering import answering
+from storage.process.answering import answering, tables_found
 from storage.process.claims import ClaimDesk
 from storage.process.commit import RUN_COLUMNS, Commit, Counts
+from storage.process.gate import Gate
 from storage.process.journal import Journal, Request, encode
 from storage.process.opening import open_database
 from storage.process.places import StoreIndexes
@@ -62,7 +63,8 @@ class Owner:
         self._writing = threading.RLock()
         self.indexes = StoreIndexes(self._connection, root / "index", self.admission.columns, lock=self._writing)
         self.desk = ClaimDesk(self._connection, self.indexes)
-        self._publishing = threading.Lock()
+        self._publishing = threading.Lock()  # taken before the gate is closed, and that before `_writing`
+        self._gate = Gate()
         self._changed_pairs: set[str] | None = None  # since the last publish; None: unknown
         self.journal = Journal(root)
         try:
@@ -120,7 +122,9 @@ class Owner:
     @contextmanager
     def answering(self, name: str, params: Mapping[str, Any], *, sees_test: bool) -> Iterator[pa.RecordBatchReader]:
         """Answer a named read as a reader that is good until the block ends (see `answering`)."""
-        with answering(self._connection, self.indexes, name, params, sees_test=sees_test) as reader:
+        self.load_indexes(tables_found(name))
+        answer = answering(self._connection, self.indexes, name, params, sees_test=sees_test)
+        with self._gate.passing(), answer as reader:
             yield reader
 
     def choose(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
@@ -128,14 +132,16 @@ class Owner:
         if not self.indexes.is_loaded("responses"):
             with self._writing:
                 self.load_indexes(["responses"])
-        return self.desk.choose(account, n, session, sequence, at=now())
+        with self._gate.passing():
+            return self.desk.choose(account, n, session, sequence, at=now())
 
     def load_indexes(self, tables: Sequence[str]) -> None:
         """Read the indexes of these tables, unless they are in memory."""
-        with self._writing:
-            for table in tables:
-                for column in self.indexes.columns(table):
-                    self.indexes.index(table, column)
+        for table in tables:
+            if not self.indexes.is_loaded(table):
+                with self._writing:
+                    for column in self.indexes.columns(table):
+                        self.indexes.index(table, column)
 
     def exclusively(self, act: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         """Run maintenance on the connection while nothing is committed."""
@@ -144,7 +150,8 @@ class Owner:
 
     def back_up(self, target: Path) -> BackupManifest:
         """Copy the workspace to a new folder, all that is committed by now."""
-        return self.exclusively(lambda connection: back_up(connection, root=self.root, target=target))
+        with self._publishing, self._gate.closed(), self._writing:
+            return back_up(self._connection, root=self.root, target=target)
 
     def examine(self) -> list[Finding]:
         """Return everything that should hold of the workspace and does not; indexes are compared with their tables."""
@@ -176,16 +183,25 @@ class Owner:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let nothing be committed meanwhile; what comes is acknowledged in the journal."""
-        with self._writing:
+        """Let nothing be committed, read or published meanwhile; what comes is acknowledged in the journal."""
+        with self._publishing, self._gate.closed(), self._writing:
             yield
 
-    def checkpoint(self) -> None:
-        """Fold DuckDB's log into its file, and let go of the journal the file now holds."""
-        with self._writing:
-            self.journal.rotate()
-            self._connection.execute("checkpoint").fetchall()
-            self.journal.drop(up_to=self.sequence())
+    def checkpoint(self) -> bool:
+        """Fold DuckDB's log into its file, and let go of the journal the file now holds; say whether that was possible.
+
+        It is not while a copy is being published, which reads one state for long; readers are held up meanwhile.
+        """
+        if not self._publishing.acquire(blocking=False):
+            return False
+        try:
+            with self._gate.closed(), self._writing:
+                self.journal.rotate()
+                self._connection.execute("checkpoint").fetchall()
+                self.journal.drop(up_to=self.sequence())
+        finally:
+            self._publishing.release()
+        return True
 
     def save_indexes(self) -> None:
         """Write the indexes to disk, so that the next start need not read the tables."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import struct
 import sys
 import threading
 import time
@@ -30,7 +29,7 @@ from storage.process.intake import Intake
 from storage.process.owner import Owner
 from storage.process.ownership import Ownership, TakenError
 from storage.process.requests import Asked
-from storage.process.socket_path import SOCKET_NAME, short_path
+from storage.process.socket_path import SOCKET_NAME, peer_uid, short_path
 from storage.process.wire import WireError, receive, send
 from storage.safekeeping.erasure import KINDS
 
@@ -86,7 +85,7 @@ class StoreServer:
     def _serve(self, peer: socket.socket) -> None:
         try:
             with peer:
-                if _peer_uid(peer) != os.getuid():
+                if peer_uid(peer) != os.getuid():
                     return
                 while True:
                     head, tables = receive(peer)
@@ -187,11 +186,6 @@ class StoreServer:
     def _back_up(self, asked: Asked) -> dict[str, Any]:
         self._intake.wait_until_folded()
         return self._owner.back_up(Path(asked.text("target"))).to_mapping()
-
-
-def _peer_uid(peer: socket.socket) -> int:
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
 
 
 def _listen(root: Path) -> socket.socket:

@@ -13,9 +13,9 @@ READS = {
                q.root_query_id, d.title,
                (select list({source: x.source, kind: x.kind, external_id: x.external_id}) from external_ids x
                 where x.content_id in (p.query_id, p.doc_id)) as external_ids
-        from {pairs} p join queries q using (query_id) join docs d using (doc_id)
+        from {pairs} p join {queries} q using (query_id) join {docs} d using (doc_id)
         """,
-        finds={"pairs": _OF_PAIR},
+        finds={"pairs": _OF_PAIR, "queries": ("query_id", "pairs.query_id"), "docs": ("doc_id", "pairs.doc_id")},
     ),
     "why_mutation": Read(
         """

@@ -14,9 +14,19 @@ class Read:
     with `sees_test=True` (evaluate, snapshot, human review) may call it.
 
     `finds` names tables of which only the rows with one id matter: {table: (indexed column, parameter)}. In the SQL
-    `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms.
+    `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms. In
+    place of a parameter, `table.column` names a column of a table found before; an indexed column `table.column` is
+    one of a table whose row i belongs to row i of this one.
     """
 
     sql: str
     shows_test: bool = False
     finds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+# The pair of a found candidate, its query and its doc.
+PAIR_TEXTS: Mapping[str, tuple[str, str]] = {
+    "pairs": ("pair_id", "candidates.pair_id"),
+    "queries": ("query_id", "pairs.query_id"),
+    "docs": ("doc_id", "pairs.doc_id"),
+}

@@ -1,19 +1,23 @@
 """Named reads of the human review path. They show test pairs' answers: only review, snapshot and evaluate may ask."""
 
 from storage.process.standing import acts_sql
-from storage.reads.read import Read
+from storage.reads.read import PAIR_TEXTS, Read
 
 READS = {
     "candidate": Read(
         """
         select c.candidate_id, c.pair_id, p.split, q.text as query, d.title, d.body, d.fields, c.grade, c.steps,
                c.confidence, c.proposer, s.status, s.n_answers, s.n_required, s.cause
-        from candidates c
-        join pairs p using (pair_id) join queries q using (query_id) join docs d using (doc_id)
-        join candidate_status s using (candidate_id)
-        where c.candidate_id = $candidate_id
+        from {candidates} c
+        join {pairs} p using (pair_id) join {queries} q using (query_id) join {docs} d using (doc_id)
+        join {candidate_status} s using (candidate_id)
         """,
         shows_test=True,
+        finds={
+            "candidates": ("candidate_id", "candidate_id"),
+            "candidate_status": ("candidates.candidate_id", "candidate_id"),
+            **PAIR_TEXTS,
+        },
     ),
     # Candidates that wait for an answer, by the names their source gave query and doc.
     "open_by_external_id": Read(
@@ -53,10 +57,11 @@ READS = {
     "own_acts": Read(
         f"""
         select response_id, act, grade, steps, reason, target_id, effective_at, is_withdrawn
-        from ({acts_sql("(from responses where pair_id = $pair_id and account = $account)")})
+        from ({acts_sql("(from {responses} where account = $account)")})
         order by effective_at, session, sequence, response_id
         """,
         shows_test=True,
+        finds={"responses": ("pair_id", "pair_id")},
     ),
     # Every standing graded answer beside the settled grade, for agreement.
     "graded_answers": Read(

@@ -19,7 +19,9 @@ GIVEN: dict[str, Any] = {"ids": ["x"], "snapshot_ids": ["x"], "n": 3, "seed": 1}
 @pytest.mark.parametrize("name", sorted(READS))
 def test_every_named_read_runs_on_an_empty_store(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     read = READS[name]
-    words = set(re.findall(r"\$(\w+)", read.sql)) | {parameter for _, parameter in read.finds.values()}
+    words = set(re.findall(r"\$(\w+)", read.sql)) | {
+        parameter for _, parameter in read.finds.values() if "." not in parameter
+    }
     with Store.embedded(_empty(tmp_path_factory), sees_test=True) as store:
         store.read(name, **{word: GIVEN.get(word, "x") for word in words})
 
@@ -33,10 +35,18 @@ def _empty(factory: pytest.TempPathFactory) -> Path:
     return _FOLDERS[0]
 
 
+NAMES = {"queries": "query_id"}
+
+
 @pytest.mark.parametrize("name", sorted(name for name, read in READS.items() if read.finds))
 def test_a_read_that_finds_rows_names_an_index_and_a_place_for_them(name: str) -> None:
-    for table, (column, _) in READS[name].finds.items():
-        assert column in ALSO_INDEXED.get(table, ()) or column == f"{table.removesuffix('s')}_id"
+    found: set[str] = set()
+    for table, (column, parameter) in READS[name].finds.items():
+        other, _, own = column.rpartition(".")
+        assert own in ALSO_INDEXED.get(other or table, ()) or own == NAMES.get(table, f"{(other or table)[:-1]}_id")
+        assert other in ("", table) or (table, other) == ("candidate_status", "candidates")  # whose rows are aligned
+        assert "." not in parameter or parameter.split(".")[0] in found
+        found.add(table)
         assert f"{{{table}}}" in READS[name].sql
 
 

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pytest
 
 from storage.clock import now
+from storage.errors import UserError
+from storage.process.client import SocketTransport
 from storage.process.wire import WireError, receive, send
 from tests.storage.process.running_store import (
     RunningStore,
@@ -215,3 +217,30 @@ def test_another_user_who_can_connect_is_hung_up_on_unheard(reachable: RunningSt
     (reachable.root / "store.sock").chmod(0o666)
     said = strangers_luck(reachable)
     assert said.startswith(("WireError the connection", "BrokenPipeError", "ConnectionResetError")), said
+
+
+# Becomes nobody and listens in the folder argv[1] as a store would; says what came.
+IMPOSTOR = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + "/store.sock")
+os.chmod(sys.argv[1] + "/store.sock", 0o777)
+listener.listen(1)
+print("listening", flush=True)
+peer, _ = listener.accept()
+print(peer.recv(1000), flush=True)
+"""
+
+
+@ROOT_ONLY
+def test_a_client_says_nothing_to_a_socket_of_another_user() -> None:
+    with tempfile.TemporaryDirectory(prefix="afrel-impostor-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        command = [sys.executable, "-c", IMPOSTOR, name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as impostor:
+            assert impostor.stdout is not None and impostor.stdout.readline() == "listening\n"
+            with pytest.raises(UserError, match="belongs to user 65534, you are 0"):
+                SocketTransport(folder).ask("read", {"name": "accounts", "params": {}, "sees_test": False}, {})
+            assert impostor.stdout.readline() == "b''\n"
