@@ -158,6 +158,10 @@ class Stage:
             if process.wait(RECOVER_SECONDS) != 0:
                 self.failures.append(f"{role} {number} ended with {process.returncode}; see {self.log}")
         self.failures += self.labels.failures
+        said = (self.root / "store.log").read_text(encoding="utf-8", errors="replace")
+        for sign in ("Traceback", "refused"):
+            if n := said.count(sign):
+                self.failures.append(f"the store process wrote {sign!r} {n} times; see {self.root / 'store.log'}")
 
     def end(self) -> None:
         """End whatever still runs."""

@@ -1,7 +1,7 @@
-"""A gate that readers pass and a checkpoint closes: DuckDB refuses to checkpoint while anybody reads an older state.
+"""A gate that readers pass and a checkpoint closes: DuckDB refuses to begin one while anybody reads an older state.
 
 After rows were updated in place that is every reader, and where two ask twenty times a second one always is. So a
-checkpoint lets no more of them in, waits for those inside, and lets them go on when it is done.
+checkpoint lets no more of them in, waits for those inside, and once it has begun lets others in again.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Have nobody inside for the block; waits for those who are."""
+    def closed(self, *, for_seconds: float | None = None) -> Iterator[None]:
+        """Have nobody inside, for so long or for the whole block; waits for those who are."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_closed)
             self._is_closed = True
@@ -43,12 +43,18 @@ class Gate:
             except BaseException:
                 self._open()
                 raise
+        timer = None if for_seconds is None else threading.Timer(for_seconds, self._open)
+        if timer is not None:
+            timer.start()
         try:
             yield
         finally:
-            with self._changed:
-                self._open()
+            if timer is not None:
+                timer.cancel()
+                timer.join()
+            self._open()
 
     def _open(self) -> None:
-        self._is_closed = False
-        self._changed.notify_all()
+        with self._changed:
+            self._is_closed = False
+            self._changed.notify_all()

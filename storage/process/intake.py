@@ -37,7 +37,7 @@ LINGER_SECONDS = 0.1  # how long rows wait for company when nobody waits for the
 FOLD_ROWS = 16_000  # rows that are folded at once: looking up their pairs costs nearly the same for fewer
 AHEAD_SECONDS = 0.7  # of folding that may lie ahead before writers are slowed to the pace of the fold
 MAX_WAITING_BYTES = 192 << 20  # acknowledged and not folded: more makes writers stop
-LOG_BYTES = 512 << 20  # DuckDB's log: more makes a checkpoint
+LOG_BYTES = 256 << 20  # DuckDB's log: more makes a checkpoint
 CHECKPOINT_SECONDS = 120.0  # with rows in the log, before a checkpoint: a start after a crash has to read the log
 RETRY_SECONDS = 1.0
 IDLE_SECONDS = 2.0  # without a write, before a checkpoint and a publish
@@ -69,7 +69,6 @@ class Intake:
         self._waiting_rows = 0
         self._rows_a_second = 10_000.0  # what the fold did of late
         self._next_turn = 0.0
-        self._is_checkpointing = False
         self._checkpointed_at = time.monotonic()
         self._refused_at = 0.0
         self._n_taken = 0  # requests handed to the fold, and folded
@@ -148,7 +147,7 @@ class Intake:
         """Return how long rows must wait so that writers together are no faster than the fold; evenly, not by turns."""
         with self._changed:
             ahead = self._waiting_rows / self._rows_a_second
-            if ahead < AHEAD_SECONDS or self._is_checkpointing:
+            if ahead < AHEAD_SECONDS:
                 return 0.0
             at = time.monotonic()
             brake = min(1.5, ahead / AHEAD_SECONDS)
@@ -253,16 +252,12 @@ class Intake:
         return is_wanted and at > self._refused_at + RETRY_SECONDS
 
     def _checkpoint(self, *, is_idle: bool) -> None:
-        with self._changed:
-            self._is_checkpointing = True  # writers go on at their own pace meanwhile
         if self._owner.checkpoint():
             self._checkpointed_at = time.monotonic()
             if is_idle:
                 self._owner.save_indexes()
         else:
             self._refused_at = time.monotonic()
-        with self._changed:
-            self._is_checkpointing = False
 
     def _next_group(self) -> list[_Ask] | None:
         """Return what to fold now, [] when it is time for upkeep, None at the end."""

@@ -43,6 +43,8 @@ Result = TypeVar("Result")
 LEFT_OVER_SECONDS = 3600
 MOST_CHANGED_PAIRS = 200_000
 REPLAY_AT_ONCE = 200
+N_TRIES = 20  # to begin a checkpoint
+BEGINNING_SECONDS = 0.02
 HANDED_OVER = re.compile(r"[0-9a-f]{32}\.parquet")
 
 
@@ -132,8 +134,7 @@ class Owner:
         if not self.indexes.is_loaded("responses"):
             with self._writing:
                 self.load_indexes(["responses"])
-        with self._gate.passing():
-            return self.desk.choose(account, n, session, sequence, at=now())
+        return self.desk.choose(account, n, session, sequence, at=now())
 
     def load_indexes(self, tables: Sequence[str]) -> None:
         """Read the indexes of these tables, unless they are in memory."""
@@ -190,18 +191,25 @@ class Owner:
     def checkpoint(self) -> bool:
         """Fold DuckDB's log into its file, and let go of the journal the file now holds; say whether that was possible.
 
-        It is not while a copy is being published, which reads one state for long; readers are held up meanwhile.
+        It is not while a copy is being published, which reads one state for long. Readers are held up until it has
+        begun; those that come then see what it folds.
         """
         if not self._publishing.acquire(blocking=False):
             return False
         try:
-            with self._gate.closed(), self._writing:
+            with self._writing:
                 self.journal.rotate()
-                self._connection.execute("checkpoint").fetchall()
-                self.journal.drop(up_to=self.sequence())
+            for _ in range(N_TRIES):
+                with self._gate.closed(for_seconds=BEGINNING_SECONDS), self._writing:
+                    try:
+                        self._connection.execute("checkpoint").fetchall()
+                    except duckdb.TransactionException:
+                        continue  # a claim, or a reader that came before it had begun
+                    self.journal.drop(up_to=self.sequence())
+                    return True
         finally:
             self._publishing.release()
-        return True
+        return False
 
     def save_indexes(self) -> None:
         """Write the indexes to disk, so that the next start need not read the tables."""

@@ -54,6 +54,23 @@ def test_whoever_closes_waits_for_those_inside_and_nobody_comes_in_meanwhile() -
     assert seen == ["in", "out", "closed", "open", "later"]
 
 
+def test_a_gate_closed_for_a_while_lets_others_in_before_the_block_ends() -> None:
+    gate, is_in = Gate(), threading.Event()
+
+    def read() -> None:
+        with gate.passing():
+            is_in.set()
+
+    with gate.closed(for_seconds=0.1):
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert not is_in.wait(0.02)
+        assert is_in.wait(5)
+    reader.join()
+    with gate.closed():
+        pass
+
+
 def test_an_error_inside_leaves_the_gate_as_it_was() -> None:
     gate = Gate()
     with pytest.raises(RuntimeError), gate.passing():
