@@ -18,7 +18,8 @@ def rebuild(connection: duckdb.DuckDBPyConnection) -> int:
     try:
         ((n_candidates,),) = connection.execute("select coalesce(max(rowid) + 1, 0) from candidates").fetchall()
         ((definition,),) = connection.execute(
-            "select sql from duckdb_tables() where table_name = 'candidate_status' and not temporary"
+            "select sql from duckdb_tables() where table_name = 'candidate_status' and not temporary "
+            "and database_name = current_database()"  # a copy that is being published has one too
         ).fetchall()
         # Not `as select … limit 0`: after an insert of no rows, DuckDB 2.0.0 loses what is inserted into the same table
         # on two threads, in the same transaction and from a row group (122,880 rows) on.

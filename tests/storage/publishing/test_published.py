@@ -18,7 +18,9 @@ import pytest
 from storage.errors import UserError
 from storage.publishing import published
 from storage.publishing import rows as published_rows
+from storage.publishing.masking import LEFT_OUT
 from storage.publishing.published import begin_snapshot, publish
+from storage.publishing.views import VIEWS
 from tests.conftest import ROOT
 from tests.storage.publishing.published_store import AT, StoreFile, id_of
 
@@ -428,3 +430,9 @@ def test_an_empty_store_has_a_copy(tmp_path: Path) -> None:
         shop.grow(2)
         shop.publish()
         assert shop.contents() == shop.contents_built_anew()
+
+
+def test_every_view_and_what_is_left_out_is_documented() -> None:
+    told = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+    assert [name for name in VIEWS if f"| `{name}` |" not in told] == []
+    assert [name for name in LEFT_OUT if name not in told] == []
