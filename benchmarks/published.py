@@ -39,7 +39,7 @@ create temp macro text(seed, n_words) as array_to_string(
     list_transform(range(n_words), lambda i: 'word' || hash(seed * 1000 + i) % {words}), ' ');
 create temp macro split_of(n) as case n % 10 when 8 then 'dev' when 9 then 'test' else 'train' end;
 insert into runs select id('run', i), 'label', 'finished', md5(i::varchar), '{{"proposer": "served:small"}}',
-    '{{"pairs": 100}}', '0.1.0', 'person.0@shop.example', {at}, {at} from range(200) t(i);
+    '{{"pairs": 100}}', '0.1.0', 'person.0@shop.example', {at}, {at}, null from range(200) t(i);
 insert into accounts by name select id('a', i) as account_event_id, 'person.' || i || '@shop.example' as account,
     'reviewer' as role, md5(i::varchar) as public_key, 'person_' || i as pseudonym, {at} as created_at
     from range({people}) t(i);
