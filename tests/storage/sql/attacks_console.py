@@ -272,7 +272,7 @@ TIME_BOMBS = {
     "list_in_list": "select list_transform(range(10000000), lambda x: list_sum(range(100000)))",
     "regex": "select count(regexp_replace(repeat('a', 10000) || i, '(a|b|ab)*c', 'x', 'g')) from range(10000000) t(i)",
     "reductions": "select sum(list_reduce(range(1000000 + i % 3), lambda a, b: (a + b) % 7)) from range(100000) t(i)",
-    "window": "select max(s) from (select sum(i) over (order by i % 7 rows between 100000 preceding and current row)"
+    "moving": "select max(s) from (select sum(i) over (order by i % 7 rows between 100000 preceding and current row)"
     " as s from range(100000000) t(i))",
 }
 MEMORY_BOMBS = {
@@ -284,7 +284,6 @@ MEMORY_BOMBS = {
     "lpad": "select lpad('x', 2000000000, 'y')",
     "format": "select format('{:2000000000}', 'x')",
     "printf": "select printf('%2000000000d', 1)",
-    "bar": "select bar(1, 0, 1, 1000000000)",
     "bits": "select bitstring('1', 2000000000)",
     "resize": "select list_resize([1], 2000000000)",
     "list": "select list(i) from range(1000000000) t(i)",
@@ -300,7 +299,7 @@ MEMORY_BOMBS = {
     "doubling": "with recursive d as (select 'x' as s, 0 as n union all select s || s, n + 1 from d where n < 40) "
     "select max(length(s)) from d",
     "escapes": "select length(" + "[" * 30 + "repeat('''', 1000)" + "]::varchar" * 30 + ")",
-    "window": "select count(*) from (select list(i) over (order by i) from range(10000000) t(i))",
+    "window": "select max(len(l)) from (select list(i) over (order by i) as l from range(10000000) t(i))",
     "hash_join": "select count(*) from range(1000000000) a(i) join range(1000000000) b(i) using (i)",
 }
 PARENT_BOMBS = {
