@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from storage import durable
 from storage.ids import canonical_json
 
 SUFFIX = ".jsonl"
@@ -35,7 +36,7 @@ class Spool:
         self._file: BinaryIO = unborn.open("xb", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         unborn.rename(self.path)
-        _sync_folder(folder)
+        durable.sync(folder)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record and sync it."""
@@ -75,18 +76,29 @@ def drain(folder: Path) -> Iterator[Drained]:
 
     A living worker's spool is passed over. Nothing is deleted: the caller removes what the store has taken.
     """
+    for path, content in spools(folder):
+        if content is not None:
+            yield _read(path, content)
+
+
+def spools(folder: Path) -> Iterator[tuple[Path, bytes | None]]:
+    """Yield each spool and what it holds, None for a living worker's.
+
+    A dead worker's is locked until the next is asked for. What another restart drains meanwhile is passed over.
+    """
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             file = path.open("rb")
         except FileNotFoundError:
-            continue  # another restart has drained it meanwhile
+            continue
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                yield path, None
                 continue
             if path.exists():
-                yield _read(path, file.read())
+                yield path, file.read()
 
 
 def _read(path: Path, content: bytes) -> Drained:
@@ -107,11 +119,3 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     except (UnicodeDecodeError, json.JSONDecodeError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

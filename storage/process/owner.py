@@ -10,11 +10,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -39,7 +39,6 @@ from storage.safekeeping.erasure import Erased, Kind, erase
 from storage.safekeeping.finding import Finding, Severity
 from storage.safekeeping.rewriting import take_over
 
-Result = TypeVar("Result")
 LEFT_OVER_SECONDS = 3600
 MOST_CHANGED_PAIRS = 200_000
 REPLAY_AT_ONCE = 200
@@ -131,9 +130,7 @@ class Owner:
 
     def choose(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
         """Choose the next n candidates for a reviewer; return the rows of their leases, still to be committed."""
-        if not self.indexes.is_loaded("responses"):
-            with self._writing:
-                self.load_indexes(["responses"])
+        self.load_indexes(["responses"])
         return self.desk.choose(account, n, session, sequence, at=now())
 
     def load_indexes(self, tables: Sequence[str]) -> None:
@@ -144,14 +141,9 @@ class Owner:
                     for column in self.indexes.columns(table):
                         self.indexes.index(table, column)
 
-    def exclusively(self, act: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        """Run maintenance on the connection while nothing is committed."""
-        with self._writing:
-            return act(self._connection)
-
     def back_up(self, target: Path) -> BackupManifest:
         """Copy the workspace to a new folder, all that is committed by now."""
-        with self._publishing, self._gate.closed(), self._writing:
+        with self.paused():
             return back_up(self._connection, root=self.root, target=target)
 
     def examine(self) -> list[Finding]:

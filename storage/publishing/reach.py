@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from storage.process.table_columns import all_columns
 from storage.publishing.masking import DECIDED, FACTS, Column
 
 Cursor = duckdb.DuckDBPyConnection
@@ -31,15 +32,8 @@ class Reach:
 
 def read_schema(cursor: Cursor) -> Schema:
     """Return the columns of every table of the store, in order."""
-    rows = cursor.execute(
-        "select c.table_name, c.column_name, c.data_type from duckdb_columns() c join duckdb_tables() t "
-        "using (table_oid) where c.database_name = current_database() and t.database_name = current_database() "
-        "and not t.temporary order by c.table_name, c.column_index"
-    ).fetchall()
-    schema: dict[str, list[Column]] = {}
-    for table, name, kind in rows:
-        schema.setdefault(table, []).append(Column(name, kind))
-    return schema
+    tables = all_columns(cursor)
+    return {table: [Column(name, kind) for name, kind in columns.items()] for table, columns in tables.items()}
 
 
 def read_n_commits(cursor: Cursor) -> int:

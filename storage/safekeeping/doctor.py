@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from storage.process.table_columns import own_ids
 from storage.safekeeping import doctor_files, doctor_rows
 from storage.safekeeping.erasure_scope import came_back
 from storage.safekeeping.finding import Finding, Severity
@@ -29,7 +30,7 @@ def examine(connection: duckdb.DuckDBPyConnection, *, root: Path) -> list[Findin
     findings = [
         *doctor_rows.doubles_and_gaps(connection),
         *orphans(connection),
-        *wrong_ids(connection, doctor_rows.own_ids(connection)),
+        *wrong_ids(connection, own_ids(connection)),
         *doctor_rows.misaligned_standing(connection),
         *doctor_rows.wrong_counts(connection),
         *doctor_rows.rows_of_the_future(connection),

@@ -11,18 +11,13 @@ import duckdb
 
 from storage.clock import now
 from storage.liveness import booted_at, is_alive, is_locked
-from storage.process.table_columns import columns_of
+from storage.process.table_columns import columns_of, own_ids
 from storage.safekeeping.finding import Finding, Severity
 from storage.safekeeping.references import RESTORE
 
 AHEAD = timedelta(minutes=10)  # clocks of people's machines differ by less
 TIMES = ("created_at", "started_at")
 REBUILD = "afrel doctor --rebuild"
-
-
-def own_ids(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the column that names a row, by table: its first."""
-    return {table: next(iter(columns)) for table, columns in columns_of(connection).items()}
 
 
 def doubles_and_gaps(connection: duckdb.DuckDBPyConnection) -> list[Finding]:

@@ -7,7 +7,6 @@ the whole text names it, while a text that merely occurs in a longer one does no
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import unicodedata
@@ -23,7 +22,7 @@ from storage import durable
 from storage.ids import canonical_json
 from storage.safekeeping.erasure_rows import named
 from storage.safekeeping.erasure_scope import MARK
-from storage.spool import SUFFIX
+from storage.spool import SUFFIX, spools
 
 BATCH = 5_000
 
@@ -87,28 +86,21 @@ def clean_spools(folder: Path, *, erased_ids: frozenset[str], wording: Wording) 
     finds it gone, and never reads what it said.
     """
     n_blanked, living = 0, []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            continue  # a restart has drained it meanwhile
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                living.append(path)
-                continue
-            lines = file.read().decode("utf-8", "surrogatepass").splitlines(keepends=True)
-            cleaned = [_blanked(line, erased_ids, wording) for line in lines]
-            n = sum(line != before for line, before in zip(cleaned, lines, strict=True))
-            if n:
-                beside = path.with_name(f"{path.stem}.cleaned")
-                beside.unlink(missing_ok=True)
-                durable.write_new(beside, "".join(cleaned))
-                beside.rename(path.with_name(f"{path.stem}-{os.urandom(2).hex()}{SUFFIX}"))
-                path.unlink()
-                durable.sync(folder)
-                n_blanked += n
+    for path, content in spools(folder):
+        if content is None:
+            living.append(path)
+            continue
+        lines = content.decode("utf-8", "surrogatepass").splitlines(keepends=True)
+        cleaned = [_blanked(line, erased_ids, wording) for line in lines]
+        n = sum(line != before for line, before in zip(cleaned, lines, strict=True))
+        if n:
+            beside = path.with_name(f"{path.stem}.cleaned")
+            beside.unlink(missing_ok=True)
+            durable.write_new(beside, "".join(cleaned))
+            beside.rename(path.with_name(f"{path.stem}-{os.urandom(2).hex()}{SUFFIX}"))
+            path.unlink()
+            durable.sync(folder)
+            n_blanked += n
     return n_blanked, living
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from storage.process.table_columns import columns_of
+from storage.process.table_columns import own_ids
 from storage.safekeeping.backup_register import known_backups
 from storage.safekeeping.erasure_rows import ReachedSnapshot
 from storage.safekeeping.erasure_scope import REPORTED
@@ -90,7 +90,7 @@ def remains_of_rows(connection: duckdb.DuckDBPyConnection, texts: Sequence[str])
     """Yield where rules, instructions and notes have the very words; they speak of more than one pair and stay."""
     if not texts or len(texts) > MAX_SEARCHED:
         return
-    own = {table: next(iter(columns)) for table, columns in columns_of(connection).items()}
+    own = own_ids(connection)
     for table, column in REPORTED:
         is_said = " or ".join(f"contains(lower({column}), lower(${place}))" for place in range(1, len(texts) + 1))
         ((n, example),) = connection.execute(

@@ -7,14 +7,12 @@ revocations, which the admin signs in the place of whoever had signed it, so tha
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from storage import durable
+from storage import durable, locks
 from storage.clock import now
 from storage.errors import UserError
 from storage.people.accounts import Pin
@@ -62,9 +60,7 @@ def unname(snapshots_dir: Path, name: str, *, key: SigningKey, pins: Mapping[str
 
 def _reseal(directory: Path, name: str, *, key: SigningKey, pins: Mapping[str, Pin]) -> None:
     """Sign the list of revocations anew, by the key, when the account signed it or stands in it."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # the lock that revoking takes
+    with locks.exclusive_folder(directory):  # the lock that revoking takes
         manifest = read_manifest(directory)
         if name not in (directory / REVOCATIONS).read_text(encoding="utf-8"):
             return
@@ -74,5 +70,3 @@ def _reseal(directory: Path, name: str, *, key: SigningKey, pins: Mapping[str, P
         told = [replace(entry, account=pseudonym) if entry.account == name else entry for entry in held]
         content = revocation_list(manifest.snapshot_id, told, key=key, at=now().isoformat(timespec="seconds"))
         durable.replace(directory / REVOCATIONS, to_json(content), folder=directory.parent)
-    finally:
-        os.close(descriptor)

@@ -6,13 +6,10 @@ signed by who revokes.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from storage import durable
+from storage import durable, locks
 from storage.clock import now
 from storage.errors import UserError
 from storage.people.accounts import Act, Pin, require
@@ -76,7 +73,7 @@ def revoke(directory: Path, key: SigningKey, *, tier: int | None, reason: str, p
     manifest = read_manifest(directory)
     if tier is not None:
         manifest.find_tier(tier)
-    with _locked(directory):
+    with locks.exclusive_folder(directory):
         try:
             cutter = cutter_of(manifest, read_provenance(directory), pins)
             held = read_revocations(directory, manifest, pins=pins, cutter=cutter)
@@ -103,17 +100,6 @@ def _pinned(key: SigningKey, pins: Mapping[str, Pin], *, act: Act) -> Pin:
         )
     require(pin, act)
     return pin
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold a directory's lock, so that two revocations at once are both kept."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _at() -> str:

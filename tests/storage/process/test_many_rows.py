@@ -63,7 +63,8 @@ def test_a_rebuild_mends_what_was_altered_and_keeps_the_rest(stocked: Store, tmp
 def test_a_rebuild_while_a_copy_is_being_published_rebuilds_the_stores_own(stocked: Store, tmp_path: Path) -> None:
     stocked.close()
     owner = Owner(tmp_path)
-    owner.exclusively(lambda connection: connection.execute("attach ':memory:' as published").fetchall())
-    owner.exclusively(lambda c: c.execute("create table published.candidate_status (candidate_id varchar)").fetchall())
+    cursor = owner._connection.cursor()
+    cursor.execute("attach ':memory:' as published").fetchall()
+    cursor.execute("create table published.candidate_status (candidate_id varchar)").fetchall()
     assert owner.rebuild() == {"candidate_status": 0}
     owner.close()

@@ -88,6 +88,9 @@ def call(name: str, query: str, run_id: str = "run_label") -> dict[str, Any]:
     }  # fmt: skip
 
 
+Shop = tuple[Path, duckdb.DuckDBPyConnection]
+
+
 def open_copy(master: Path, root: Path) -> duckdb.DuckDBPyConnection:
     """Copy a built workspace to a folder of one's own and return its open database."""
     shutil.copytree(master, root)

@@ -10,7 +10,6 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -28,23 +27,9 @@ from storage.spool import Spool, drain
 from tests.conftest import ROOT
 from tests.storage.conftest import People
 from tests.storage.safekeeping import small_shop
+from tests.storage.safekeeping.small_shop import Shop
 
 NEWEST = migrations()[-1][0]
-Shop = tuple[Path, duckdb.DuckDBPyConnection]
-
-
-@pytest.fixture(scope="session")
-def master(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return small_shop.build(tmp_path_factory.mktemp("master") / "shop", people)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, master: Path) -> Iterator[Shop]:
-    """A small workspace, and its open database."""
-    root = tmp_path / "shop"
-    connection = small_shop.open_copy(master, root)
-    yield root, connection
-    connection.close()
 
 
 def faults(root: Path) -> list[Finding]:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,22 +33,7 @@ from storage.spool import Spool
 from tests.conftest import Afrel, stop_store_process
 from tests.storage.conftest import People
 from tests.storage.safekeeping import small_shop as made
-
-Shop = tuple[Path, duckdb.DuckDBPyConnection]
-
-
-@pytest.fixture(scope="session")
-def master(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return made.build(tmp_path_factory.mktemp("master") / "shop", people)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, master: Path) -> Iterator[Shop]:
-    """A small workspace, and its open database."""
-    root = tmp_path / "shop"
-    connection = made.open_copy(master, root)
-    yield root, connection
-    connection.close()
+from tests.storage.safekeeping.small_shop import Shop
 
 
 def faults(shop: Shop) -> list[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,23 +29,9 @@ from storage.snapshots.cutting import require_trainable, revoke, verify_snapshot
 from storage.spool import Spool, drain
 from tests.storage.conftest import People
 from tests.storage.safekeeping import small_shop as made
+from tests.storage.safekeeping.small_shop import Shop
 
-Shop = tuple[Path, duckdb.DuckDBPyConnection]
 Rows = list[tuple[Any, ...]]
-
-
-@pytest.fixture(scope="session")
-def master(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
-    return made.build(tmp_path_factory.mktemp("master") / "shop", people)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, master: Path) -> Iterator[Shop]:
-    """A small workspace, and its open database."""
-    root = tmp_path / "shop"
-    connection = made.open_copy(master, root)
-    yield root, connection
-    connection.close()
 
 
 def erase_from(shop: Shop, kind: Literal["source", "query", "account"], value: str, **more: Any) -> Erased:
