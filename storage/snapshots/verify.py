@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from storage.errors import UserError
 from storage.people.accounts import Pin
+from storage.snapshots.files import in_parallel
 from storage.snapshots.manifest import (
     LINEAGE,
     MANIFEST,
@@ -158,8 +160,7 @@ def content_problems(directory: Path, manifest: Manifest, *, reads_test: bool = 
         if not path.startswith(f"{SIGNATURES}/"):
             problems.append(Problem(path, "this file does not belong to the snapshot"))
     sound: set[str] = set()
-    for file in manifest.files:
-        what = _file_problem(directory, file)
+    for file, what in zip(manifest.files, in_parallel(partial(_file_problem, directory), manifest.files), strict=True):
         if what:
             problems.append(Problem(file.path, what))
         else:
