@@ -25,6 +25,7 @@ VERBS = {
     "screen": ("curation.commands", "screen", "Check new candidates; set the bad ones aside with a reason."),
     "respond": ("review_app.commands", "respond", "Answer candidates, or replay recorded answers."),
     "adjudicate": ("review_app.commands", "adjudicate", "Settle pairs: by consensus, or by an adjudicator."),
+    "serve": ("review_app.serve_command", "serve", "Open the review app in the browser."),
     "tier": ("curation.commands", "tier", "Show what each curriculum tier would hold."),
     "snapshot": ("curation.commands", "snapshot", "Freeze the tiers under a content hash."),
     "sign": ("storage.snapshots.commands", "sign", "Sign a snapshot's tiers, so that they may train."),

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.scale_questions import peak_mib  # noqa: E402
-from curation.commands import read_tier_rows  # noqa: E402
 from curation.snapshot_cut import lineage_table, snapshot_rows, tier_specs  # noqa: E402
+from curation.tier_reading import read_tier_rows  # noqa: E402
 from curation.tier_rows import rule_book  # noqa: E402
 from curation.tiers import DEFAULT_TIERS, assign  # noqa: E402
 from storage.people.accounts import pin_from_row  # noqa: E402

@@ -6,7 +6,8 @@ grade only): 0 would claim agreement by chance, which is another finding. Resamp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,22 +97,34 @@ def krippendorff_alpha(
     Units with fewer than two grades pair with nothing and do not count. Krippendorff 2011, "Computing Krippendorff's
     Alpha-Reliability".
     """
+    return alpha_of_patterns(Counter(tuple(sorted(unit)) for unit in units), scale=scale, metric=metric, seed=seed)
+
+
+def alpha_of_patterns(
+    patterns: Mapping[tuple[int, ...], int], *, scale: Scale, metric: Metric = Metric.ORDINAL, seed: int = 0
+) -> Agreement:
+    """Return Krippendorff's alpha of units told as patterns: which grades, and how many units got just these.
+
+    Of millions of units there are few patterns; the result is that of the units one by one.
+    """
     k = len(scale.values)
-    paired = [unit for unit in units if len(unit) >= 2]
-    if not paired:
+    n_of: Counter[tuple[int, ...]] = Counter()
+    for grades, n_units in patterns.items():
+        if len(grades) >= 2 and n_units:
+            given = Counter(scale.position(grade) for grade in grades)
+            n_of[tuple(given[place] for place in range(k))] += n_units
+    if not n_of:
         return Agreement(None, None, 0)
-    counts = np.zeros((len(paired), k))
-    for row, unit in enumerate(paired):
-        for grade in unit:
-            counts[row, scale.position(grade)] += 1
-    patterns, n_each = np.unique(counts, axis=0, return_counts=True)  # (P, k): equal units resample as one pattern
-    products = patterns[:, :, None] * patterns[:, None, :] - patterns[:, :, None] * np.eye(k)
-    coincidences = products / (patterns.sum(axis=1) - 1)[:, None, None]  # (P, k, k)
-    n = len(paired)
+    counts = np.array(sorted(n_of), dtype=np.float64)  # (P, k); in order, so that a seed draws the same every time
+    n_each = np.array([n_of[pattern] for pattern in sorted(n_of)])
+    products = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(k)
+    coincidences = products / (counts.sum(axis=1) - 1)[:, None, None]  # (P, k, k)
+    n = int(n_each.sum())
     draws = np.random.default_rng(seed).multinomial(n, n_each / n, size=N_RESAMPLES)
     resamples = np.tensordot(draws, coincidences, axes=1)  # (N_RESAMPLES, k, k)
     observed = np.tensordot(n_each, coincidences, axes=1)
-    return Agreement(_alpha(observed, metric), _interval([_alpha(sample, metric) for sample in resamples]), n)
+    (coefficient,) = _alphas(observed[None], metric)
+    return Agreement(coefficient, _interval(_alphas(resamples, metric)), n)
 
 
 def reviewer_agreement(responses: pl.DataFrame, *, scale: Scale) -> list[ReviewerAgreement]:
@@ -155,20 +168,25 @@ def _kappa(counts: Floats, cost: Floats) -> float | None:
     return None if expected == 0 else float(1 - (cost * counts).sum() / expected)
 
 
-def _alpha(coincidences: Floats, metric: Metric) -> float | None:
-    totals = coincidences.sum(axis=0)
-    n = totals.sum()
-    cost = _difference(totals, metric)
-    expected = (cost * np.outer(totals, totals)).sum() / (n - 1)
-    return None if expected <= 0 else float(1 - (cost * coincidences).sum() / expected)
+def _alphas(coincidences: Floats, metric: Metric) -> list[float | None]:
+    """Return alpha of each of a stack of coincidence matrices, (N, k, k); None where nothing could disagree."""
+    totals = coincidences.sum(axis=1)  # (N, k)
+    n = totals.sum(axis=1)
+    cost = _differences(totals, metric)
+    expected = (cost * totals[:, :, None] * totals[:, None, :]).sum(axis=(1, 2)) / (n - 1)
+    observed = (cost * coincidences).sum(axis=(1, 2))
+    return [
+        None if chance <= 0 else float(1 - found / chance)
+        for found, chance in zip(observed.tolist(), expected.tolist(), strict=True)
+    ]
 
 
-def _difference(totals: Floats, metric: Metric) -> Floats:
-    """Return the squared differences of the grades, (k, k); ordinal: the grades given between them, half the ends."""
-    positions: Floats = np.arange(len(totals), dtype=np.float64)
+def _differences(totals: Floats, metric: Metric) -> Floats:
+    """Return squared differences of the grades, (N, k, k); ordinal: the grades given between them, half the ends."""
+    positions: Floats = np.broadcast_to(np.arange(totals.shape[1], dtype=np.float64), totals.shape)
     if metric is Metric.ORDINAL:
-        positions = np.cumsum(totals) - totals / 2
-    gaps: Floats = np.abs(positions[:, None] - positions[None, :])
+        positions = np.cumsum(totals, axis=1) - totals / 2
+    gaps: Floats = np.abs(positions[:, :, None] - positions[:, None, :])
     return np.sign(gaps) if metric is Metric.NOMINAL else np.square(gaps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,6 @@ from storage.session import Session, read_scale
 if TYPE_CHECKING:
     import polars as pl
 
-    from curation.tier_rows import TierRows
     from curation.tiers import Tier
     from storage.rows import ScreeningRow
     from storage.store import Store
@@ -121,21 +121,6 @@ def _declare_causes(session: Session, store: Store) -> None:
     store.append({"review_causes": cause_rows(changed, now(), dropped=sorted(set(held) - {c.cause for c in wanted}))})
 
 
-def read_tier_rows(store: Store) -> TierRows:
-    """Read the relation tiers are cut from; the store must see test rows."""
-    from curation.tier_rows import tier_rows
-
-    return tier_rows(
-        store.frame("judged_pairs"),
-        store.frame("features_of_judged_pairs"),
-        store.frame("held_back_queries"),
-        rules=store.frame("rules"),
-        rule_rates=store.frame("rule_rates"),
-        votes=store.frame("approved_grades_of_judged_pairs"),
-        scale=read_scale(store),
-    )
-
-
 def tier(
     ctx: typer.Context,
     where: Annotated[
@@ -147,6 +132,8 @@ def tier(
 
     Example: afrel -w shop tier --where "is_revised and n_answers >= 2"
     """
+    from curation.tier_counts import count_tiers
+    from curation.tier_reading import read_tier_rows
     from curation.tiers import Tier, assign, parse_tiers
     from storage.people.accounts import Act
 
@@ -159,20 +146,19 @@ def tier(
         tried = rows.frame if where is None else rows.frame.filter(rows.frame["split"] != "test")
         assigned = assign(tried, tiers)
         cut = None if where is not None else _cut_already(store, assigned, tiers)
-    counts = _tier_counts(assigned, tiers)
+    counts = count_tiers(assigned, tiers)
     left_out = {**rows.left_out, "meets no tier": int(assigned["tier"].is_null().sum())}
     n_test = int((assigned["tier"].is_not_null() & (assigned["split"] == "test")).sum())
     if as_json:
-        told = {"tiers": counts, "test": n_test, "left_out": left_out, "snapshot_id": cut}
+        told = {"tiers": [asdict(count) for count in counts], "test": n_test, "left_out": left_out, "snapshot_id": cut}
         print(json.dumps(told, ensure_ascii=False))
         return
     if cut is not None:
         print(f"nothing to do: {cut} holds exactly these rows")
-    for row in counts:
-        grades = ", ".join(f"{n} of grade {grade}" for grade, n in row["train_grades"].items())
+    for count in counts:
+        grades = ", ".join(f"{n} of grade {grade}" for grade, n in count.train_grades.items())
         print(
-            f"tier {row['tier']} {row['name']:<8} train {row['train']:>6}  dev {row['dev']:>5}"
-            f"   train: {grades or 'none'}"
+            f"tier {count.tier} {count.name:<8} train {count.train:>6}  dev {count.dev:>5}   train: {grades or 'none'}"
         )
     if where is None:
         print(f"test    {n_test:>26} rows; which tier they meet is not shown, for it tells of their grades")
@@ -191,24 +177,6 @@ def _cut_already(store: Store, assigned: pl.DataFrame, tiers: tuple[Tier, ...]) 
     return snapshot_id if snapshot_id in store.read("snapshots").column("snapshot_id").to_pylist() else None
 
 
-def _tier_counts(assigned: pl.DataFrame, tiers: tuple[Tier, ...]) -> list[dict[str, Any]]:
-    counts = []
-    for one in tiers:
-        members = assigned.filter(assigned["tier"] == one.tier)
-        train = members.filter(members["split"] == "train")
-        by_split = Counter(members["split"].to_list())
-        counts.append(
-            {
-                "tier": one.tier,
-                "name": one.name,
-                "where": one.where,
-                **{split: by_split.get(split, 0) for split in ("train", "dev")},
-                "train_grades": dict(sorted(Counter(train["grade"].to_list()).items())),
-            }
-        )
-    return counts
-
-
 def snapshot(
     ctx: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be frozen; write nothing.")] = False,
@@ -218,53 +186,18 @@ def snapshot(
 
     Example: afrel -w shop --as cleo snapshot
     """
-    from curation.snapshot_cut import cut_snapshot, lineage_table, tier_specs
-    from curation.tier_rows import rule_book
-    from curation.tiers import assign, parse_tiers
+    from curation.snapshot_cut import freeze, rows_to_cut
     from storage.people.accounts import Act
 
     session: Session = ctx.obj
     key = session.require(Act.CUT)
-    tiers = parse_tiers(session.workspace.config.get("tiers", []))
     pins = session.pins()
     with session.store(sees_test=True) as store:
-        rows = read_tier_rows(store)
-        if rows.n_unscreened:
-            raise UserError(
-                f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen"
-            )
-        if rows.n_without_features:
-            raise UserError(
-                f"{rows.n_without_features} settled pairs have no features yet: an ingest was cut short. "
-                "Run it again: afrel ingest FILE --map …"
-            )
-        assigned = assign(rows.frame, tiers)
-        members = assigned.filter(assigned["tier"].is_not_null())
-        left_out = {**rows.left_out, "meets no tier": len(assigned) - len(members)}
-        if members.is_empty():
-            raise UserError(
-                "no settled pair meets a tier, so there is nothing to freeze. See what is settled: afrel status"
-            )
+        to_cut = rows_to_cut(session.workspace, store)
         if dry_run:
-            print(f"would freeze {len(members)} rows; left out: {left_out}")
+            print(f"would freeze {len(to_cut.members)} rows; left out: {dict(to_cut.left_out)}")
             return
-        cut = cut_snapshot(
-            session.workspace,
-            store,
-            members,
-            tiers=tier_specs(tiers),
-            lineage=lineage_table(members),
-            rule_book=rule_book(store.frame("rules")),
-            scale=read_scale(store),
-            left_out=left_out,
-            cutter=key,
-            pins=pins,
-        )
-        if not cut["is_new"] and store.read("snapshot_revocations", snapshot_id=cut["snapshot_id"]).num_rows:
-            raise UserError(
-                f"{cut['snapshot_id']} holds exactly these rows and was revoked. Mend what was wrong first: "
-                "a judgment (afrel adjudicate), a rule (afrel approve --reject) or the tiers in afrel.toml"
-            )
+        cut = freeze(session.workspace, store, to_cut, cutter=key, pins=pins)
     if as_json:
         print(json.dumps(cut, ensure_ascii=False))
         return
@@ -276,7 +209,7 @@ def snapshot(
         splits = ", ".join(f"{n} {split}" for split, n in one["n_rows"].items() if split != "test")
         print(f"  tier {one['tier']} {one['name']}: {splits}")
     print(f"  test, of all tiers: {sum(one['n_rows'].get('test', 0) for one in cut['tiers'])}")
-    print("left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
+    print("left out: " + ", ".join(f"{n} {reason}" for reason, n in cut["left_out"].items()))
     print(f"next, by another account: afrel --as ACCOUNT sign {cut['snapshot_id']}", file=sys.stderr)
 
 

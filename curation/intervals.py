@@ -1,4 +1,4 @@
-"""Intervals for shares, so that no rate is shown without saying how sure it is."""
+"""Intervals for shares and means, so that no figure is shown without saying how sure it is."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def wilson(n_hits: int, n: int) -> Interval | None:
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 * sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def mean_interval(mean: float, variance: float | None, n: int) -> Interval | None:
+    """Return Student's interval of a mean of n independent values of this sample variance; None under two of them."""
+    if n < 2 or variance is None:
+        return None
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(n - 1, 0.975)) * sqrt(max(0.0, variance) / n)
+    return Interval(mean - half, mean + half)

@@ -20,6 +20,7 @@ from storage.ids import content_id
 from storage.sql.predicates import check_predicate, matches
 
 ABSTAIN = -1
+EDITED = "edited"  # origin of a rule that a person wrote as the next version of its parent; else it was mined
 _TYPES: dict[pl.DataType, str] = {
     pl.Int32(): "integer",
     pl.Float64(): "double",

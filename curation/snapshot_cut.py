@@ -1,21 +1,27 @@
-"""From tier members to a snapshot directory and its rows in the store's register."""
+"""From the store to a snapshot: which rows the tiers hold now, the directory, its rows in the store's register."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-from curation.tiers import Tier
+from curation.tier_reading import read_tier_rows
+from curation.tier_rows import rule_book
+from curation.tiers import Tier, assign, parse_tiers
 from storage.clock import now
+from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import content_id
 from storage.people.accounts import Pin
 from storage.people.keys import SigningKey
+from storage.progress import Watch, unwatched
 from storage.rows import SnapshotRow, SnapshotTierRow
 from storage.runs import code_version, start_run
+from storage.session import read_scale
 from storage.snapshots.cutting import Manifest, TierSpec, write_snapshot
 from storage.snapshots.rows import CONTENT_SCHEMA
 
@@ -32,6 +38,68 @@ LINEAGE_COLUMNS = (
     "judgment_run_id",
     "candidate_run_id",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ToCut:
+    """What a cut would freeze: the tiers' rows, and how many settled pairs are left out, by reason."""
+
+    tiers: tuple[Tier, ...]
+    members: pl.DataFrame
+    left_out: Mapping[str, int]
+
+
+def rows_to_cut(workspace: Workspace, store: Store, *, watch: Watch = unwatched) -> ToCut:
+    """Read what the workspace's tiers hold now; UserError for what has to be done before it can be frozen."""
+    tiers = parse_tiers(workspace.config.get("tiers", []))
+    rows = read_tier_rows(store, watch)
+    if rows.n_unscreened:
+        raise UserError(
+            f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen"
+        )
+    if rows.n_without_features:
+        raise UserError(
+            f"{rows.n_without_features} settled pairs have no features yet: an ingest was cut short. "
+            "Run it again: afrel ingest FILE --map …"
+        )
+    assigned = assign(rows.frame, tiers)
+    members = assigned.filter(assigned["tier"].is_not_null())
+    if members.is_empty():
+        raise UserError(
+            "no settled pair meets a tier, so there is nothing to freeze. See what is settled: afrel status"
+        )
+    return ToCut(tiers, members, {**rows.left_out, "meets no tier": len(assigned) - len(members)})
+
+
+def freeze(
+    workspace: Workspace,
+    store: Store,
+    to_cut: ToCut,
+    *,
+    cutter: SigningKey,
+    pins: Mapping[str, Pin],
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
+    """Freeze what was read, under the rule book and scale of now; UserError when just this was revoked before."""
+    cut = cut_snapshot(
+        workspace,
+        store,
+        to_cut.members,
+        tiers=tier_specs(to_cut.tiers),
+        lineage=lineage_table(to_cut.members),
+        rule_book=rule_book(store.frame("rules")),
+        scale=read_scale(store),
+        left_out=to_cut.left_out,
+        cutter=cutter,
+        pins=pins,
+        watch=watch,
+    )
+    if not cut["is_new"] and store.read("snapshot_revocations", snapshot_id=cut["snapshot_id"]).num_rows:
+        raise UserError(
+            f"{cut['snapshot_id']} holds exactly these rows and was revoked. Mend what was wrong first: "
+            "a judgment (afrel adjudicate), a rule (afrel approve --reject) or the tiers in afrel.toml"
+        )
+    return cut
 
 
 def tier_specs(tiers: Sequence[Tier]) -> list[TierSpec]:
@@ -61,6 +129,7 @@ def cut_snapshot(
     left_out: Mapping[str, int],
     cutter: SigningKey,
     pins: Mapping[str, Pin],
+    watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Write the snapshot and register it; return what `afrel snapshot --json` prints.
 
@@ -78,6 +147,7 @@ def cut_snapshot(
             provenance={"code_version": code_version(), "left_out": dict(left_out), "run_id": run.run_id},
             cutter=cutter,
             pseudonym=pins[cutter.account].pseudonym,
+            watch=watch,
         )
         registered = store.append(_register_rows(workspace, manifest, members, cutter.account, run.run_id))
         run.counts.update(snapshot_id=manifest.snapshot_id, rows=manifest.n_rows, is_new=manifest.is_new)

@@ -15,6 +15,21 @@ from curation.completion import CITATION
 from curation.evidence import EVIDENCE_COLUMNS, evidence_line
 from curation.text import comparable
 from storage.grades import Scale
+from storage.progress import Stage, Watch, unwatched
+
+ROWS_BETWEEN_TELLING = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class TierFacts:
+    """What predicates may ask of each row that may enter a snapshot, and counts of the settled pairs that may not.
+
+    `left_out` is by reason; a row's texts are not here.
+    """
+
+    frame: pl.DataFrame
+    left_out: Mapping[str, int]
+    n_unscreened: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +42,12 @@ class TierRows:
     n_without_features: int
 
 
-def tier_rows(
-    judged: pl.DataFrame,
-    features: pl.DataFrame,
-    held_back: pl.DataFrame,
-    *,
-    rules: pl.DataFrame,
-    rule_rates: pl.DataFrame,
-    votes: pl.DataFrame,
-    scale: Scale,
-) -> TierRows:
-    """Build the relation from the named reads `judged_pairs`, `features_of_judged_pairs`, `held_back_queries`, ….
+def tier_facts(
+    judged: pl.DataFrame, held_back: pl.DataFrame, *, rules: pl.DataFrame, rule_rates: pl.DataFrame, scale: Scale
+) -> TierFacts:
+    """Build the relation's facts from the named reads `judged_facts` or `judged_pairs`, `held_back_queries`, ….
 
-    Columns: those of `tiers.TIER_COLUMNS`, those of a snapshot row, and the lineage columns.
+    Columns: those of `judged`, those of `tiers.TIER_COLUMNS`, `steps` and `rule_ids`.
     """
     n_unscreened = int(judged["n_unscreened"].sum()) if len(judged) else 0
     held_back_keys = {comparable(text) for text in held_back["query"].to_list()}
@@ -63,11 +71,6 @@ def tier_rows(
     ]
     rates = dict(zip(rule_rates["rule_id"].to_list(), rule_rates["rate"].to_list(), strict=True))
     rule_grades = dict(zip(rules["rule_id"].to_list(), rules["grade"].to_list(), strict=True))
-    votes_of = dict(zip(votes["pair_id"].to_list(), votes["grades"].to_list(), strict=True))
-    evidence = {
-        row["pair_id"]: evidence_line(row, votes_of.get(row["pair_id"], ()))
-        for row in features.select("pair_id", *EVIDENCE_COLUMNS).iter_rows(named=True)
-    }
     rows = rows.with_columns(
         pl.Series("rule_ids", cited, dtype=pl.List(pl.String)),
         pl.Series("n_cited_rules", [len(ids) for ids in cited], dtype=pl.Int64),
@@ -84,7 +87,6 @@ def tier_rows(
             ],
             dtype=pl.Boolean,
         ),
-        pl.Series("evidence", [evidence.get(pair_id, "") for pair_id in rows["pair_id"].to_list()], dtype=pl.String),
         pl.col("judgment_origin").str.split(":").list.first().alias("origin"),
         pl.lit(scale.lowest).alias("lowest_grade"),
         pl.lit(scale.highest).alias("highest_grade"),
@@ -94,8 +96,35 @@ def tier_rows(
             "is_revised"
         )
     )
-    n_without_features = sum(pair_id not in evidence for pair_id in rows["pair_id"].to_list())
-    return TierRows(rows, left_out, n_unscreened, n_without_features)
+    return TierFacts(rows, left_out, n_unscreened)
+
+
+def tier_rows(
+    judged: pl.DataFrame,
+    features: pl.DataFrame,
+    held_back: pl.DataFrame,
+    *,
+    rules: pl.DataFrame,
+    rule_rates: pl.DataFrame,
+    votes: pl.DataFrame,
+    scale: Scale,
+    watch: Watch = unwatched,
+) -> TierRows:
+    """Build the relation from the named reads `judged_pairs`, `features_of_judged_pairs`, `held_back_queries`, ….
+
+    Columns: those of `tiers.TIER_COLUMNS`, those of a snapshot row, and the lineage columns.
+    """
+    facts = tier_facts(judged, held_back, rules=rules, rule_rates=rule_rates, scale=scale)
+    votes_of = dict(zip(votes["pair_id"].to_list(), votes["grades"].to_list(), strict=True))
+    evidence: dict[str, str] = {}
+    for n_done, row in enumerate(features.select("pair_id", *EVIDENCE_COLUMNS).iter_rows(named=True)):
+        if n_done % ROWS_BETWEEN_TELLING == 0:
+            watch(Stage.BUILDING, n_done, len(features))
+        evidence[row["pair_id"]] = evidence_line(row, votes_of.get(row["pair_id"], ()))
+    pair_ids = facts.frame["pair_id"].to_list()
+    told = pl.Series("evidence", [evidence.get(pair_id, "") for pair_id in pair_ids], dtype=pl.String)
+    n_without_features = sum(pair_id not in evidence for pair_id in pair_ids)
+    return TierRows(facts.frame.with_columns(told), facts.left_out, facts.n_unscreened, n_without_features)
 
 
 def rule_book(rules: pl.DataFrame) -> list[dict[str, object]]:

@@ -77,15 +77,20 @@ def parse_tiers(tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Tier, ...]:
 
     UserError names all mistakes of all tables together.
     """
+    raise_mistakes(tier_mistakes(tables, place="[[tiers]]"))
+    return tuple(sorted((Tier(**table) for table in tables), key=lambda tier: tier.tier)) or DEFAULT_TIERS
+
+
+def tier_mistakes(tables: Sequence[Mapping[str, Any]], *, place: str) -> list[str]:
+    """Return what is wrong with tiers; `place` is what one of them is called where they stand."""
     mistakes: list[str] = []
     for number, table in enumerate(tables, start=1):
         mistakes += table_mistakes(
-            f"[[tiers]] {number}", table, keys=_KEYS, names=("name",), predicate_key="where", columns=TIER_COLUMNS
+            f"{place} {number}", table, keys=_KEYS, names=("name",), predicate_key="where", columns=TIER_COLUMNS
         )
     for key in ("tier", "name"):
-        mistakes += repeated("[[tiers]]", key, [table[key] for table in tables if key in table])
-    raise_mistakes(mistakes)
-    return tuple(sorted((Tier(**table) for table in tables), key=lambda tier: tier.tier)) or DEFAULT_TIERS
+        mistakes += repeated(place, key, [table[key] for table in tables if key in table])
+    return mistakes
 
 
 def assign(rows: pl.DataFrame, tiers: Sequence[Tier]) -> pl.DataFrame:

@@ -83,7 +83,8 @@ def approve(
 
     Example: afrel --as dora approve --all --min-accuracy 0.8
     """
-    from evolution.rule_book import Decision, choose_by_accuracy, decide, undecided
+    from curation.approvals import Decision, decide, undecided
+    from evolution.rule_book import choose_by_accuracy
     from storage.people.accounts import Act
 
     session: Session = ctx.obj

@@ -19,6 +19,7 @@ import polars as pl
 
 from curation.completion import steps_to_json
 from curation.features import FEATURE_SCHEMA, evidence_line
+from curation.rule_votes import append_votes, vote_rows
 from curation.rules import ABSTAIN, Rule, vote_matrix
 from evolution.calls import Answer, Calls, drain_calls
 from evolution.grading import Grader, fit_grader
@@ -28,7 +29,7 @@ from evolution.lexical import LexicalLLM
 from evolution.llm import LLM
 from evolution.prompts import load_prompt
 from evolution.rationale import VotingRule
-from evolution.rule_book import append_votes, approved_rules, book_digest, vote_rows
+from evolution.rule_book import approved_rules, book_digest
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale

@@ -17,8 +17,9 @@ import polars as pl
 
 from curation.features import FEATURE_SCHEMA, pair_features
 from curation.ingest import normal_text, pair_id_of, query_id_of
+from curation.rule_votes import append_votes, vote_rows
 from evolution.mutations import MUTATIONS, Corpus, MutatedPair, SourcePair
-from evolution.rule_book import all_rules, append_votes, vote_rows
+from evolution.rule_book import all_rules
 from evolution.verifier import VERIFIER, Check, PairText, Verifier, fit_verifier
 from storage.clock import now
 from storage.errors import UserError

@@ -1,27 +1,26 @@
-"""The rule book: rules mined from train judgments, voted over every pair, and people's word on each.
+"""The rule book: rules mined from train judgments and voted over every pair.
 
 Votes read features only, so they may be cast on dev and test pairs; grades are read of train pairs alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from curation.features import FEATURE_SCHEMA
-from curation.rules import ABSTAIN, Rule, make_rule, vote_matrix
+from curation.rule_votes import append_votes, vote_rows
+from curation.rules import Rule, make_rule
 from evolution.rule_mining import MinedRule, mine_rules
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
-from storage.ids import action_id, content_id, digest, new_session
+from storage.ids import digest
 from storage.runs import finished_run, start_run
 from storage.store import Store
-
-PAIRS_PER_BATCH = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,36 +98,6 @@ def mine_book(
     return MineReport(entries, len(judged), written.get("rules", 0), n_new_votes)
 
 
-def vote_rows(rules: Sequence[Rule], features: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the votes of rules on pairs, a batch of pairs at a time: rule_vote_id, rule_id, pair_id, grade."""
-    ids = [rule.rule_id for rule in rules]
-    for start in range(0, len(features), PAIRS_PER_BATCH):
-        batch = features.slice(start, PAIRS_PER_BATCH)
-        votes = vote_matrix(rules, batch.select(list(FEATURE_SCHEMA)))
-        pair_ids = batch["pair_id"].to_list()
-        rows, columns = (votes != ABSTAIN).nonzero()
-        yield pl.DataFrame(
-            [
-                (content_id("v", ids[c], pair_ids[r]), ids[c], pair_ids[r], int(votes[r, c]))
-                for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
-            ],
-            schema={"rule_vote_id": pl.String, "rule_id": pl.String, "pair_id": pl.String, "grade": pl.Int32},
-            orient="row",
-        )
-
-
-def append_votes(store: Store, votes: Sequence[pl.DataFrame], run_id: str) -> int:
-    """Append the votes the store does not hold; return how many."""
-    held = store.frame("rule_vote_ids")
-    n_new = 0
-    for batch in votes:
-        new = batch.join(held, on="rule_vote_id", how="anti")
-        if len(new):
-            stamped = new.with_columns(run_id=pl.lit(run_id), created_at=pl.lit(now()))
-            n_new += store.append({"rule_votes": stamped}).get("rule_votes", 0)
-    return n_new
-
-
 def all_rules(store: Store) -> list[Rule]:
     """Return every rule, by id; their conditions were checked when they were made and are again when they vote."""
     return [_as_rule(row) for row in _held(store)]
@@ -144,21 +113,6 @@ def book_digest(rules: Sequence[Rule]) -> str:
     return digest(sorted([rule.rule_id, rule.grade] for rule in rules))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person says of rules or instructions: `decision` is approve or reject."""
-
-    kind: str
-    decision: str
-    account: str
-    reason: str | None = None
-
-    @property
-    def status(self) -> str:
-        """The status that follows."""
-        return {"approve": "approved", "reject": "rejected"}[self.decision]
-
-
 def choose_by_accuracy(book: pl.DataFrame, *, min_accuracy: float, min_votes: int) -> list[str]:
     """Return the proposed rules right often enough on train judgments, over enough of them."""
     good = book.filter(
@@ -167,42 +121,6 @@ def choose_by_accuracy(book: pl.DataFrame, *, min_accuracy: float, min_votes: in
         & (pl.col("n_right") >= min_accuracy * pl.col("n_judged"))
     )
     return good["rule_id"].to_list()
-
-
-def undecided(book: pl.DataFrame, content_ids: Sequence[str], decision: Decision) -> list[str]:
-    """Return those of the ids whose status is not yet what the decision makes it; UserError names unknown ids."""
-    key = f"{decision.kind}_id"
-    status = dict(book.select(key, "status").iter_rows())
-    unknown = [content_id_ for content_id_ in content_ids if content_id_ not in status]
-    if unknown:
-        raise UserError(
-            f"no {decision.kind} {', '.join(unknown)}. See what there is: afrel approve --kind {decision.kind} --list"
-        )
-    return [content_id_ for content_id_ in dict.fromkeys(content_ids) if status[content_id_] != decision.status]
-
-
-def decide(store: Store, content_ids: Sequence[str], decision: Decision) -> int:
-    """Append one act for each id; return how many."""
-    session = new_session()
-    config = {"kind": decision.kind, "decision": decision.decision, "n": len(content_ids)}
-    with start_run(store, verb="approve", config=config, account=decision.account) as run:
-        rows: list[dict[str, Any]] = [
-            {
-                "approval_id": action_id(decision.account, session, sequence),
-                "kind": decision.kind,
-                "content_id": content,
-                "decision": decision.decision,
-                "account": decision.account,
-                "reason": decision.reason,
-                "sequence": sequence,
-                "run_id": run.run_id,
-                "created_at": now(),
-            }
-            for sequence, content in enumerate(content_ids, 1)
-        ]
-        n_new = store.append({"approvals": rows}).get("approvals", 0)
-        run.counts.update(approvals=n_new)
-    return n_new
 
 
 def _named(mined: Sequence[MinedRule]) -> tuple[list[Rule], dict[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +27,7 @@ from review_app.decisions import (
     undo,
 )
 from review_app.replay import Recording, asked_for, read_recording
-from review_app.settling import Answered, Decision, adjudicated_row, read_answered, settle_by_consensus
+from review_app.settling import Answered, Decision, read_answered, record_judgments, settle_by_consensus
 from review_app.terminal import show_act, show_candidate
 from storage.clock import now
 from storage.errors import UserError
@@ -213,13 +212,8 @@ def adjudicate(
             decisions += _recorded_decisions(disputed, read_recording(replay, scale, needs_reviewer=False), str(by))
         decided = {decision.pair.pair_id for decision in decisions}
         agreed = [row for row in agreed if row.pair_id not in decided]
-        if agreed or decisions:
-            config = {"replay": str(replay) if replay else None, "candidate_id": candidate_id}
-            with start_run(store, verb="adjudicate", config=config, account=account) as run:
-                rows = [replace(row, run_id=run.run_id) for row in agreed]
-                rows += [adjudicated_row(decision, run_id=run.run_id) for decision in decisions]
-                store.append({"judgments": rows})
-                run.counts.update(consensus=len(agreed), adjudicated=len(decisions))
+        config = {"replay": str(replay) if replay else None, "candidate_id": candidate_id}
+        record_judgments(store, agreed=agreed, decisions=decisions, account=account, config=config)
     left = [pair for pair in answered if pair.pair_id not in settled | decided]
     if as_json:
         counts = {"consensus": len(agreed), "adjudicated": len(decisions), "disputed": len(left)}
@@ -253,7 +247,7 @@ def _decision(
     for pair in answered:
         if pair.candidate_id == candidate_id:
             act_id = action_id(account, f"{new_session()}:adjudicate", 1)
-            return Decision(pair, grade, account, reason, False, act_id)
+            return Decision(pair, grade, account, reason, False, act_id, pair.steps_for(grade))
     raise UserError(f"{candidate_id} has no answers to decide on. List those that wait: afrel adjudicate")
 
 
@@ -264,5 +258,6 @@ def _recorded_decisions(disputed: list[Answered], recording: Recording, by: str)
         record = recorded.get((str(pair.query_ref), str(pair.doc_ref)))
         if record is not None and record.grade is not None:
             act_id = action_id(by, f"{recording.session}:adjudicate", record.line)
-            decisions.append(Decision(pair, record.grade, by, record.reason, True, act_id))
+            steps = pair.steps_for(record.grade)
+            decisions.append(Decision(pair, record.grade, by, record.reason, True, act_id, steps))
     return decisions

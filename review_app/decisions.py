@@ -46,12 +46,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One act. `steps` is None where nobody wrote a rationale; `target_id` is the act it takes back or gives again."""
+    """One act. `steps` is None where nobody wrote a rationale; `target_id` is the act it takes back or gives again.
+
+    `first_wrong_step` counts the suggestion's steps from 1.
+    """
 
     turn: Turn
     act: ResponseAct
     grade: int | None = None
     steps: str | None = None
+    first_wrong_step: int | None = None
     reason: str | None = None
     target_id: str | None = None
 
@@ -70,6 +74,7 @@ class Response:
             act=self.act.value,
             grade=self.grade,
             steps=self.steps,
+            first_wrong_step=self.first_wrong_step,
             reason=self.reason,
             target_id=self.target_id,
             seconds=turn.seconds,
@@ -93,6 +98,7 @@ class HeldAct:
     target_id: str | None
     effective_at: datetime
     is_withdrawn: bool
+    is_sent_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,9 @@ class History:
 
     @property
     def standing(self) -> HeldAct | None:
-        """The answer that stands, None when there is none."""
-        return self._last_in_force(ResponseAct.LATER)
+        """The answer that stands, None when there is none, or when the last was sent back."""
+        answer = self._last_in_force(ResponseAct.LATER)
+        return None if answer is None or answer.is_sent_back else answer
 
     @property
     def to_undo(self) -> HeldAct | None:

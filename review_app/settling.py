@@ -1,26 +1,30 @@
 """How answers become judgments, free of any page: by consensus, or by an adjudicator's decision.
 
-A consensus names the responses it rests on and falls with them; an adjudicator's word is final. The suggestion's
-rationale never travels with another grade.
+A consensus names the responses it rests on and falls with them; an adjudicator's word is final. A rationale never
+travels with another grade than the one it was written for. The command line and the app settle by these functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from curation.adjudication import Answer, Rationale, consensus, travelling_steps
 from curation.completion import Step, steps_from_json, steps_to_json
 from storage.clock import now
 from storage.ids import content_id
 from storage.rows import JudgmentRow
+from storage.runs import start_run
 from storage.store import Store
+
+MOST_AT_ONCE = 2000  # pairs settled by consensus in one go, where somebody waits for it
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A pair with all the answers it needs and no judgment yet."""
+    """A pair and the answers that stand on it: all it needs, unless it was asked for by name."""
 
     candidate_id: str
     pair_id: str
@@ -40,7 +44,15 @@ class Answered:
 
 def read_answered(store: Store, *, candidate_id: str | None = None) -> list[Answered]:
     """Return every pair that has its answers and no judgment; also a settled one whose candidate is named."""
-    rows = store.read("answers_to_settle", candidate_id=candidate_id or "").to_pylist()
+    return _answered(store.read("answers_to_settle", candidate_id=candidate_id or "").to_pylist())
+
+
+def read_answered_on(store: Store, candidate_ids: Sequence[str]) -> list[Answered]:
+    """Return the pairs of some candidates, with whatever answers stand on them; none where no answer stands."""
+    return _answered(store.read("answers_on_candidates", candidate_ids=list(candidate_ids)).to_pylist())
+
+
+def _answered(rows: Iterable[Mapping[str, Any]]) -> list[Answered]:
     answered = []
     for _, group in groupby(rows, key=lambda row: row["candidate_id"]):
         members = list({row["response_id"]: row for row in group}.values())
@@ -91,7 +103,7 @@ def settle_by_consensus(answered: Iterable[Answered], *, run_id: str) -> list[Ju
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an adjudicator says of a disputed pair. `judgment_id` is the act's id."""
+    """What an adjudicator says of a disputed pair. `judgment_id` is the act's id; `steps` go with the grade."""
 
     pair: Answered
     grade: int
@@ -99,10 +111,11 @@ class Decision:
     reason: str | None
     is_replayed: bool
     judgment_id: str
+    steps: str | None
 
 
 def adjudicated_row(decision: Decision, *, run_id: str) -> JudgmentRow:
-    """Return the judgment a decision makes; the suggestion's rationale stays only with its own grade."""
+    """Return the judgment a decision makes."""
     return JudgmentRow(
         judgment_id=decision.judgment_id,
         pair_id=decision.pair.pair_id,
@@ -111,9 +124,27 @@ def adjudicated_row(decision: Decision, *, run_id: str) -> JudgmentRow:
         candidate_id=decision.pair.candidate_id,
         account=decision.account,
         response_ids=sorted(answer.response_id for answer in decision.pair.answers),
-        steps=decision.pair.steps_for(decision.grade),
+        steps=decision.steps,
         reason=decision.reason,
         is_replayed=decision.is_replayed,
         run_id=run_id,
         created_at=now(),
     )
+
+
+def record_judgments(
+    store: Store,
+    *,
+    agreed: Sequence[JudgmentRow],
+    decisions: Sequence[Decision],
+    account: str,
+    config: Mapping[str, Any],
+) -> None:
+    """Store what is settled, as one run of `adjudicate` by an account; nothing where nothing is."""
+    if not agreed and not decisions:
+        return
+    with start_run(store, verb="adjudicate", config=config, account=account) as run:
+        rows = [replace(row, run_id=run.run_id) for row in agreed]
+        rows += [adjudicated_row(decision, run_id=run.run_id) for decision in decisions]
+        store.append({"judgments": rows})
+        run.counts.update(consensus=len(agreed), adjudicated=len(decisions))

@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The message names what is wrong, the value, where it stands, and the next command.
     """
+
+
+class UnavailableError(UserError):
+    """The store gives no answer, whatever was asked: the same request may well be answered later."""

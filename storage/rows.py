@@ -192,6 +192,33 @@ class ResponseRow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommentRow(Row):
+    """What a person wrote beside a candidate."""
+
+    table: ClassVar[str] = "comments"
+    comment_id: str
+    candidate_id: str
+    account: str
+    text: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendBackRow(Row):
+    """Answers on a pair that stand no more: `n_required` people are asked again, and told the reason."""
+
+    table: ClassVar[str] = "send_backs"
+    send_back_id: str
+    candidate_id: str
+    pair_id: str
+    account: str
+    response_ids: Sequence[str]
+    n_required: int
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgmentRow(Row):
     """A settled grade; a consensus names the responses it rests on."""
 

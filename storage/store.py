@@ -78,10 +78,15 @@ class Store:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def claim(self, account: str, n: int) -> pa.Table:
-        """Choose and lease the next n candidates for a reviewer; one column, candidate_id."""
+    def claim(self, account: str, n: int, *, among: Sequence[str] | None = None) -> pa.Table:
+        """Choose and lease the next n candidates for a reviewer; one column, candidate_id.
+
+        With `among`, those of the named candidates that still want an answer of this reviewer.
+        """
         self._n_claims += 1
         params = {"account": account, "n": n, "session": self._session, "sequence": self._n_claims}
+        if among is not None:
+            params["among"] = list(among)
         _, rows = self._transport.ask("claim", params, {})
         return rows["rows"]
 

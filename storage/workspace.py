@@ -14,7 +14,7 @@ from typing import Any
 from storage.errors import UserError
 
 CONFIG_NAME = "afrel.toml"
-KNOWN_TABLES = {"llm", "tiers", "review_causes"}
+KNOWN_TABLES = {"llm", "oidc", "review_causes", "tiers"}
 
 
 @dataclass(frozen=True, slots=True)

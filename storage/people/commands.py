@@ -11,7 +11,7 @@ import typer
 from storage.errors import UserError
 from storage.people.account_register import add_account, retire_account
 from storage.people.accounts import Act, Pin, Role, check_account, pins_to_json
-from storage.people.keys import PASSWORD_FILE, change_password, create_key, has_key, read_password, unlock
+from storage.people.keys import PASSWORD_FILE, change_password, has_key, open_or_create_key, read_password, unlock
 from storage.session import Session
 from storage.workspace import afrel_home
 
@@ -55,19 +55,15 @@ def add(
         password = read_password(name, is_new=not has_key(afrel_home(), name))
 
     def public_key() -> str:
-        return held.public_key if held is not None and password is None else _own_key(name, str(password))
+        if held is not None and password is None:
+            return held.public_key
+        return open_or_create_key(afrel_home(), name, str(password))
 
     pin = add_account(session, name, role=role, public_key=public_key, held=held, by=by)
     if pin == held:
         print(f"nothing to do: {name} is pinned with this key already")
     else:
         print(f"{name} is {role}, known to others as {pin.pseudonym}")
-
-
-def _own_key(name: str, password: str) -> str:
-    """Return the public key of an account at home, made when there is none."""
-    home = afrel_home()
-    return unlock(home, name, password).public_key if has_key(home, name) else create_key(home, name, password)
 
 
 @account.command()

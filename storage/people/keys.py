@@ -39,6 +39,10 @@ DOMAIN = b"afrel signature v1\n"
 PASSWORD_FILE = "AFREL_PASSWORD_FILE"
 
 
+class WrongPasswordError(UserError):
+    """A password that does not open the key; the same where there is no such account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one guess at a password costs (Argon2id, RFC 9106). The default takes 0.15 to 0.25 s and 64 MiB."""
@@ -62,6 +66,19 @@ def has_key(home: Path, account: str) -> bool:
     return _key_path(home, check_account(account)).exists()
 
 
+def key_mark(home: Path, account: str) -> str | None:
+    """Return what tells an account's key file from what it was before: another password is another mark; None for none.
+
+    The mark tells nothing of key or password.
+    """
+    path = _key_path(home, account)
+    try:
+        written = path.stat()
+    except OSError:
+        return None
+    return digest(f"{written.st_ino} {written.st_mtime_ns} {written.st_size}")
+
+
 def create_key(home: Path, account: str, password: str, *, cost: Cost = Cost()) -> str:
     """Make an account's key and return its public half; UserError when the account has one or the password is short."""
     check_account(account)
@@ -78,6 +95,28 @@ def create_key(home: Path, account: str, password: str, *, cost: Cost = Cost()) 
     return _public_hex(private)
 
 
+def set_aside_key(home: Path, account: str) -> Path | None:
+    """Move an account's key file away, so that a new key can be made; return where it lies now, None for none."""
+    path = _key_path(home, check_account(account))
+    aside = path.with_name(f"{account}.aside-{secrets.token_hex(4)}")
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return None
+    durable.sync(path.parent)
+    return aside
+
+
+def put_key_back(home: Path, account: str, aside: Path | None) -> None:
+    """Undo `set_aside_key`, and the making of a key since."""
+    path = _key_path(home, check_account(account))
+    if aside is None:
+        path.unlink(missing_ok=True)
+    else:
+        os.replace(aside, path)
+    durable.sync(path.parent)
+
+
 def unlock(home: Path, account: str, password: str, *, cost: Cost = Cost(), pace: Pace = DEFAULT_PACE) -> SigningKey:
     """Return an account's key; UserError, the same for an unknown account and a wrong password.
 
@@ -88,11 +127,16 @@ def unlock(home: Path, account: str, password: str, *, cost: Cost = Cost(), pace
     sealed = _read_sealed(home, account) or decoy
     private = counted_guess(home, account, lambda: _open(sealed, password), pace=pace)
     if private is None:
-        raise UserError(
+        raise WrongPasswordError(
             f"no key of account {account!r} in {home} opens with this password. Try again, or make the account's key: "
             "afrel --as ADMIN account add ACCOUNT --role ROLE"
         )
     return SigningKey(account, _public_hex(private), private)
+
+
+def open_or_create_key(home: Path, account: str, password: str) -> str:
+    """Return the public key of an account at home, made under the password when there is none."""
+    return unlock(home, account, password).public_key if has_key(home, account) else create_key(home, account, password)
 
 
 def change_password(

@@ -52,6 +52,14 @@ class Pace:
 DEFAULT_PACE = Pace()
 
 
+class TooEarlyError(UserError):
+    """A guess at a password that came before its time; after `seconds` the next one is made."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class _Wrong:
     """Wrong passwords in a row; `at` is when the last was given, in seconds since the machine was started."""
@@ -96,9 +104,10 @@ class _Counts:
         held = self._wrong.get(digest, _Wrong(0, 0.0))
         left = held.at + self._pace.wait_after(held.n) - self._now
         if held.n and left > 0:
-            raise UserError(
+            raise TooEarlyError(
                 f"{held.n} wrong passwords in a row were given for account {account!r}. "
-                f"Try again in {math.ceil(left)} s"
+                f"Try again in {math.ceil(left)} s",
+                math.ceil(left),
             )
         self._wrong[digest] = _Wrong(held.n + 1, self._now)
         self._write()

@@ -68,13 +68,21 @@ def _with_places(
             rows = cursor.sql(f"select {named} from {_AT.format(table=source)}", params=places).to_arrow_table()
             sought = rows.column(0).combine_chunks()
         else:
-            sought = pa.array([params[parameter]], pa.string())
+            sought = pa.array(_listed(params[parameter]), pa.string())
         found = indexes.index(*_indexed(table, column)).find(np.unique(keys_of(sought)))
         given[f"{table}_places"] = found.tolist()
         sql = sql.replace(f"{{{table}}}", _AT.format(table=table))
     if read.finds:  # DuckDB refuses parameters that the SQL does not use
         given = {name: value for name, value in given.items() if f"${name}" in sql}
     return sql, given
+
+
+def _listed(asked: Any) -> list[str]:
+    """Return the ids a parameter names: one, or a list of them."""
+    ids = asked if isinstance(asked, list) else [asked]
+    if not all(isinstance(one, str) for one in ids):
+        raise UserError(f"ids are texts, not {asked!r:.80}")
+    return ids
 
 
 def _indexed(table: str, column: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Who gets which candidate next: the head of the queue in memory, and the leases that are running.
 
 The head is exactly the queue's rows down to a floor; every fold brings it up to date, and it grows downwards when a
-reviewer has seen all of it. So a claim costs no query over the queue, however long that is.
+reviewer has seen all of it. So a claim costs no query over the queue, however long that is. Who grades the docs of one
+query together claims them by name, from wherever they stand in the queue; both kinds of claim keep to the same leases.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 import duckdb
 import numpy as np
@@ -20,7 +22,8 @@ import pyarrow as pa
 from storage.ids import action_id
 from storage.process.id_index import keys_of
 from storage.process.places import StoreIndexes
-from storage.process.standing import acts_sql, standing_sql
+from storage.process.put_off import DeskAct, PutOff
+from storage.process.standing import standing_sql
 
 LEASE = timedelta(minutes=30)
 HEAD = 5_000  # rows read at once
@@ -39,16 +42,10 @@ order by priority desc, candidate_id
 limit {HEAD}
 """
 
-_PUT_OFF = f"""
-with asked as (
-    select * from responses
-    where account = $account
-      and pair_id in (select pair_id from responses where account = $account and act = 'later')),
-acts as ({acts_sql("asked")})
-select pair_id from acts
-where act <> 'withdrawn' and not is_withdrawn
-group by pair_id
-having arg_max(act, (effective_at, session, sequence, response_id)) = 'later'
+_NAMED = """
+select candidate_id, pair_id, n_required, n_answers, priority
+from candidate_status
+where status = 'awaiting_review' and rowid in (from claimed_places)
 """
 
 
@@ -58,6 +55,10 @@ class _Waiting:
     pair_id: str
     n_required: int
     answered: frozenset[str] | None  # accounts whose answer stands; None: not looked up yet
+
+    @property
+    def candidate_id(self) -> str:
+        return self.rank[1]
 
 
 class ClaimDesk:
@@ -73,59 +74,62 @@ class ClaimDesk:
         self._leases: dict[str, dict[str, datetime]] | None = None
         self._unfolded: Counter[tuple[str, str]] = Counter()  # (pair, account) of answers acknowledged, not committed
         self._answering: dict[str, set[str]] = {}  # the same, accounts by pair
-        self._put_off: dict[str, set[str]] = {}  # account -> pairs it wants later, once it has claimed
+        self._put_off = PutOff(self._connection)
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
-    def choose(self, account: str, n: int, session: str, sequence: int, *, at: datetime) -> pa.Table:
+    def choose(
+        self, account: str, n: int, session: str, sequence: int, *, at: datetime, among: Sequence[str] | None = None
+    ) -> pa.Table:
         """Choose up to n candidates in the order of the queue and lease them; return rows for `leases`.
 
         A candidate is passed over when the account has answered its pair, or when as many others hold a lease as
         answers are still wanted. An account's own leases are no bar: asking again gives the same ones. What it has
-        put off comes when there is nothing else.
+        put off comes when there is nothing else. With `among`, only these are looked at, in their order.
         """
         with self._lock:
             leases = self._running_leases(at)
-            put_off = self._pairs_put_off(account)
-            chosen: list[str] = []
-            for_later: list[str] = []
-            place = 0
-            while len(chosen) < n:
-                if place == len(self._order):
-                    if not self._extend():
-                        break
-                    continue
-                candidate_id = self._order[place][1]
-                if self._is_free(candidate_id, account, leases, at):
-                    is_later = self._waiting[candidate_id].pair_id in put_off
-                    (for_later if is_later else chosen).append(candidate_id)
-                place += 1
-            chosen += for_later[: n - len(chosen)]
-            for candidate_id in chosen:
-                leases.setdefault(candidate_id, {})[account] = at + LEASE
+            if among is None:
+                chosen = self._first_free(account, n, leases, at)
+            else:
+                named = self._read_named(among)
+                free = (one for one in named if self._is_free(one, account, leases, at))
+                chosen = list(islice(free, n))
+            for waiting in chosen:
+                holders = leases.setdefault(waiting.candidate_id, {})
+                holders[account] = max(at + LEASE, holders.get(account, at))
+                self._put_off.take_up(account, waiting.pair_id)
         names = [action_id(account, f"{session}:lease:{sequence}", place) for place in range(len(chosen))]
         return pa.table(
             {
                 "lease_id": pa.array(names, pa.string()),
-                "candidate_id": pa.array(chosen, pa.string()),
+                "candidate_id": pa.array([waiting.candidate_id for waiting in chosen], pa.string()),
                 "account": pa.array([account] * len(chosen), pa.string()),
                 "until": pa.array([at + LEASE] * len(chosen), pa.timestamp("us")),
                 "created_at": pa.array([at] * len(chosen), pa.timestamp("us")),
             }
         )
 
-    def follow(self, acts: Iterable[tuple[str, str, str]]) -> None:
-        """Take in (pair_id, account, act) that are acknowledged or committed: what is put off, and no longer."""
+    def follow(self, acts: Iterable[DeskAct]) -> None:
+        """Take in acts that are acknowledged: what is put off, and no longer."""
         with self._lock:
-            for pair_id, account, act in acts:
-                if act == "later":
-                    self._put_off.get(account, set()).add(pair_id)
-                elif act == "withdrawn":
-                    self._put_off.pop(account, None)  # of what, the store knows: it is read anew
-                else:
-                    self._put_off.get(account, set()).discard(pair_id)
+            self._put_off.follow(acts)
+
+    def catch_up(self, acts: Iterable[DeskAct]) -> None:
+        """Take in acts that are committed, as far as `follow` was not told of them."""
+        with self._lock:
+            self._put_off.catch_up(acts)
+
+    def hold(self, leases: Iterable[tuple[str, str, datetime]]) -> None:
+        """Take in (candidate_id, account, until) of leases that are committed: not all are given out here."""
+        with self._lock:
+            if self._leases is None:
+                return  # they will be read with the others
+            for candidate_id, account, until in leases:
+                holders = self._leases.setdefault(candidate_id, {})
+                holders[account] = max(until, holders.get(account, until))
 
     def note_answers(self, answers: Iterable[tuple[str, str]]) -> None:
         """Note (pair_id, account) of answers that are acknowledged: their pairs are theirs no more, before any fold."""
@@ -166,7 +170,7 @@ class ClaimDesk:
 
     def _forget(self) -> None:
         self._order, self._waiting, self._floor = [], {}, _FIRST
-        self._put_off = {}
+        self._put_off.forget()
 
     def _update(self, rows: pa.Table) -> None:
         is_ranked = (rows["priority"].to_numpy() >= -self._floor[0]).tolist()
@@ -202,39 +206,73 @@ class ClaimDesk:
         self._floor = self._order[-1] if len(rows) == HEAD else _LAST
         return bool(rows)
 
-    def _is_free(self, candidate_id: str, account: str, leases: dict[str, dict[str, datetime]], at: datetime) -> bool:
-        waiting = self._waiting[candidate_id]
+    def _first_free(self, account: str, n: int, leases: dict[str, dict[str, datetime]], at: datetime) -> list[_Waiting]:
+        """Return the first n of the queue that are free, what the account has put off behind the others."""
+        put_off = self._put_off.of(account)
+        chosen: list[_Waiting] = []
+        for_later: list[_Waiting] = []
+        place = 0
+        while len(chosen) < n:
+            if place == len(self._order):
+                if not self._extend():
+                    break
+                continue
+            waiting = self._waiting[self._order[place][1]]
+            if self._is_free(waiting, account, leases, at):
+                (for_later if waiting.pair_id in put_off else chosen).append(waiting)
+            place += 1
+        return chosen + for_later[: n - len(chosen)]
+
+    def _read_named(self, candidate_ids: Sequence[str]) -> list[_Waiting]:
+        """Return those of some candidates that wait for an answer, in the order they are named, each once.
+
+        Those of the head may be behind the last commit; so who answered is looked up, after this was read.
+        """
+        names = list(dict.fromkeys(candidate_ids))
+        places = self._indexes.ids("candidates").find(np.unique(keys_of(pa.array(names, pa.string()))))
+        self._connection.register("claimed_places", pa.table({"place": places}))
+        try:
+            rows = {row[0]: row for row in self._connection.execute(_NAMED).fetchall()}
+        finally:
+            self._connection.unregister("claimed_places")
+        return [
+            _Waiting((-rows[name][4], name), rows[name][1], rows[name][2], None if rows[name][3] else frozenset())
+            for name in names
+            if name in rows
+        ]
+
+    def _is_free(self, waiting: _Waiting, account: str, leases: dict[str, dict[str, datetime]], at: datetime) -> bool:
         if waiting.answered is None:
             waiting.answered = self._accounts_answered(waiting.pair_id)
         answering = self._answering.get(waiting.pair_id, set())
         if account in waiting.answered or account in answering:
             return False
-        holders = leases.get(candidate_id)
+        holders = leases.get(waiting.candidate_id)
         if not holders and not answering:
             return True
-        others = {holder for holder, until in (holders or {}).items() if until > at} | answering
-        waived = {other for other in others if waiting.pair_id in self._put_off.get(other, ())}
+        holding = {
+            holder
+            for holder, until in (holders or {}).items()
+            if until > at and not self._put_off.frees(holder, waiting.pair_id)
+        }
         # Who answered and who holds a lease, as one set: an answer may be committed before the head is told of it.
-        return len((others - waived | waiting.answered) - {account}) < waiting.n_required
+        return len((holding | answering | waiting.answered) - {account}) < waiting.n_required
 
     def _accounts_answered(self, pair_id: str) -> frozenset[str]:
         places = self._indexes.index("responses", "pair_id").find(np.unique(keys_of(pa.array([pair_id]))))
+        send_backs = self._indexes.index("send_backs", "pair_id").find(np.unique(keys_of(pa.array([pair_id]))))
         self._connection.register("pair_places", pa.table({"place": places}))
+        self._connection.register("send_back_places", pa.table({"place": send_backs}))
         try:
             of_pair = "(select * from responses where rowid in (from pair_places))"
+            sent_back = "(select * from send_backs where rowid in (from send_back_places))"
             rows = self._connection.execute(
-                f"select distinct account from ({standing_sql(of_pair)}) standing"
+                f"select distinct account from ({standing_sql(of_pair, sent_back)}) standing"
             ).fetchall()
         finally:
             self._connection.unregister("pair_places")
+            self._connection.unregister("send_back_places")
         return frozenset(account for (account,) in rows)
-
-    def _pairs_put_off(self, account: str) -> set[str]:
-        """Return the pairs of which the account's last act that was not undone is `later`."""
-        if account not in self._put_off:
-            rows = self._connection.execute(_PUT_OFF, {"account": account}).fetchall()
-            self._put_off[account] = {pair_id for (pair_id,) in rows}
-        return self._put_off[account]
 
     def _running_leases(self, at: datetime) -> dict[str, dict[str, datetime]]:
         """Return account -> end of lease by candidate, read once and then kept; what has run out goes now and then."""

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.errors import UserError
+from storage.errors import UnavailableError, UserError
 from storage.process.answer_file import receive_file
 from storage.process.socket_path import peer_uid, short_path
 from storage.process.wire import WireError, receive, send
@@ -30,8 +30,10 @@ HANDOVER_BYTES = 16 << 20  # larger tables travel as a Parquet file in the hand-
 class SocketTransport:
     """The store process of a workspace, over its Unix socket. Reconnects, and restarts the process, by itself."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, patience: float = START_SECONDS) -> None:
+        """Ask the store of a workspace; `patience` is how many seconds a broken connection is tried again."""
         self._root = root
+        self._patience = patience
         self._peer: socket.socket | None = None
 
     def ask(
@@ -40,7 +42,7 @@ class SocketTransport:
         files, small = self._hand_over(tables)
         if files:
             params = {**params, "files": files}
-        give_up_at = time.monotonic() + START_SECONDS
+        give_up_at = time.monotonic() + self._patience
         try:
             while True:
                 try:
@@ -53,9 +55,11 @@ class SocketTransport:
                 except (WireError, OSError) as error:
                     self.close()
                     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
-                        raise UserError(f"{self._root} cannot be written: {error.strerror}. Mend that first") from error
+                        raise UnavailableError(
+                            f"{self._root} cannot be written: {error.strerror}. Mend that first"
+                        ) from error
                     if time.monotonic() > give_up_at:
-                        raise UserError(
+                        raise UnavailableError(
                             f"the store process of {self._root} does not answer ({error}); its log is "
                             f"{self._root / 'store.log'}"
                         ) from error
@@ -63,7 +67,7 @@ class SocketTransport:
             for name in files.values():
                 (self._root / "handover" / name).unlink(missing_ok=True)
         if "user_error" in head:
-            raise UserError(head["user_error"])
+            raise (UnavailableError if head.get("is_unavailable") else UserError)(head["user_error"])
         if "error" in head:
             raise RuntimeError(f"store process: {head['error']}")
         return head["ok"], rows
@@ -100,8 +104,8 @@ class SocketTransport:
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 peer.close()
                 if time.monotonic() > give_up_at:
-                    raise UserError(
-                        f"the store process of {self._root} did not come up in {START_SECONDS:.0f} s; "
+                    raise UnavailableError(
+                        f"the store process of {self._root} did not come up in {self._patience:.0f} s; "
                         f"its log is {self._root / 'store.log'}"
                     ) from error
                 if started is None or started.poll() is not None:
@@ -113,14 +117,14 @@ class SocketTransport:
         """Say nothing to a process of another user: who may write to the folder could have put a socket there."""
         if (uid := peer_uid(peer)) != os.getuid():
             peer.close()
-            raise UserError(
+            raise UnavailableError(
                 f"the socket in {self._root} belongs to user {uid}, you are {os.getuid()}. Only one user of the "
                 "machine works in a workspace: become that user, or keep others out of the folder (chmod 700)"
             )
 
     def _raise_if_refused(self, started: subprocess.Popen[bytes] | None) -> None:
         if started is not None and started.returncode == 2:
-            raise UserError((self._root / "store.error").read_text(encoding="utf-8"))
+            raise UnavailableError((self._root / "store.error").read_text(encoding="utf-8"))
 
 
 def start_server(root: Path) -> subprocess.Popen[bytes]:

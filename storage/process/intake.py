@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,12 +95,12 @@ class Intake:
         """Set columns of a run, once everything appended before is in."""
         self._keep(self._owner.admit({}, run_update={**values, "run_id": run_id}))
 
-    def claim(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
+    def claim(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> pa.Table:
         """Choose and lease candidates; the leases are safe when this returns. One column, candidate_id."""
-        leases = self._owner.choose(account, n, session, sequence)
+        leases = self._owner.choose(account, n, session, sequence, among)
         if leases.num_rows < n:  # what was acknowledged last may bring more
             self.wait_until_folded()
-            leases = self._owner.choose(account, n, session, sequence)
+            leases = self._owner.choose(account, n, session, sequence, among)
         if leases.num_rows:
             self._keep(self._owner.admit({"leases": leases}))
         return leases.select(["candidate_id"])
@@ -356,7 +356,7 @@ class Intake:
 
 def _answers(request: Request) -> list[tuple[str, str]]:
     """Return (pair_id, account) of the answers among a request's rows: acts that close a pair for their account."""
-    return [(pair_id, account) for pair_id, account, act in acts_of(request) if act not in ("withdrawn", "later")]
+    return [(act.pair_id, act.account) for act in acts_of(request) if act.act not in ("withdrawn", "later")]
 
 
 def _is_news(ask: _Ask, held: Counts) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage import durable
-from storage.errors import UserError
+from storage.errors import UnavailableError, UserError
 
 MAGIC = b"afreljn1"
 _RECORD = struct.Struct(">IQIQ")  # crc32 of all that follows it, sequence, head bytes, body bytes
@@ -266,10 +266,10 @@ def _gap(path: Path, expected: int, found: int) -> UserError:
 
 def _cannot_write(folder: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
+        return UnavailableError(
             f"the disk of {folder.parent} is full: nothing of this request was kept, all before it was. Free some "
             "space, then run the command again"
         )
-    return UserError(
+    return UnavailableError(
         f"{folder} cannot be written ({error.strerror}): nothing of this request was kept. Mend that first"
     )

@@ -35,6 +35,7 @@ REVIEW_FACT_COLUMNS: dict[str, str] = {
 TOUCHING = {
     "candidates": "pair_id",
     "responses": "pair_id",
+    "send_backs": "pair_id",
     "judgments": "pair_id",
     "rule_votes": "pair_id",
     "screenings": None,
@@ -42,7 +43,7 @@ TOUCHING = {
     "review_causes": None,
 }
 # Tables the derivation looks up by place.
-FOUND_BY_PAIR = ("responses", "judgments", "rule_votes")
+FOUND_BY_PAIR = ("responses", "send_backs", "judgments", "rule_votes")
 CHUNK = 50_000  # pairs derived at once: bounds memory, and is more than a group of appends touches
 
 # {n_required} and {cause} come from the review causes. `c` holds all candidates of the touched pairs.
@@ -65,16 +66,22 @@ votes as (
     from touched_rule_votes v join rule_status s using (rule_id)
     where s.status = 'approved' group by v.pair_id),
 judged as (select pair_id from ({judgments}) current_ones),
+-- a pair that was sent back waits for as many answers as it lost
+sent_back as (select pair_id, max(n_required) as n_again from touched_send_backs group by pair_id),
 review_facts as (
     select c.place, c.candidate_id, c.pair_id, c.proposer, c.confidence, p.split, p.origin,
            coalesce(a.n_answers, 0) as n_answers, coalesce(a.n_distinct_grades, 0) as n_distinct_grades,
            coalesce(a.n_revised, 0) as n_revised, coalesce(a.n_discarded, 0) as n_discarded,
-           coalesce(a.n_cannot_tell, 0) as n_cannot_tell, coalesce(v.n_vote_grades, 0) as n_vote_grades,
+           coalesce(a.n_cannot_tell, 0) as n_cannot_tell, coalesce(v.n_vote_grades, 0) as n_vote_grades, b.n_again,
            -- a fixed draw per pair: the first 8 hex digits of its hash over 2^32
            coalesce(try_cast('0x' || substr(c.pair_id, 3, 8) as ubigint), 0) / 4294967296.0 as audit_draw
     from c
-    left join touched_pairs p using (pair_id) left join answers a using (pair_id) left join votes v using (pair_id)),
-needs as (select *, {n_required} as n_required, {cause} as cause from review_facts)
+    left join touched_pairs p using (pair_id) left join answers a using (pair_id) left join votes v using (pair_id)
+    left join sent_back b using (pair_id)),
+needs as (
+    select *, greatest({n_required}, coalesce(n_again, 1)) as n_required,
+           concat_ws(', ', case when n_again is not null then 'sent_back' end, nullif({cause}, '')) as cause
+    from review_facts)
 select n.place, n.candidate_id, n.pair_id,
     case
         when s.is_passed is null then 'proposed'
@@ -193,7 +200,7 @@ def _derived(
         for table, condition in conditions.items()
     )
     sql = _DERIVE.format(
-        standing=standing_sql("touched_responses"),
+        standing=standing_sql("touched_responses", "touched_send_backs"),
         judgments=current_judgments_sql("touched_judgments", "standing"),
         n_required=causes.n_required,
         cause=causes.cause,

@@ -30,6 +30,7 @@ from storage.process.gate import Gate
 from storage.process.journal import Journal, Request, encode
 from storage.process.opening import open_database
 from storage.process.places import StoreIndexes
+from storage.process.put_off import DeskAct
 from storage.process.rebuilding import rebuild
 from storage.publishing.published import begin_snapshot, publish
 from storage.safekeeping.backup import back_up
@@ -128,10 +129,14 @@ class Owner:
         with self._gate.passing(), answer as reader:
             yield reader
 
-    def choose(self, account: str, n: int, session: str, sequence: int) -> pa.Table:
+    def choose(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> pa.Table:
         """Choose the next n candidates for a reviewer; return the rows of their leases, still to be committed."""
-        self.load_indexes(["responses"])
-        return self.desk.choose(account, n, session, sequence, at=now())
+        try:
+            "".join(among or ()).encode()
+        except UnicodeEncodeError:
+            raise UserError("a candidate to claim has half of a character in its id") from None
+        self.load_indexes(["responses", "send_backs", *([] if among is None else ["candidates"])])
+        return self.desk.choose(account, n, session, sequence, at=now(), among=among)
 
     def load_indexes(self, tables: Sequence[str]) -> None:
         """Read the indexes of these tables, unless they are in memory."""
@@ -265,7 +270,8 @@ class Owner:
         counts = commit.run(requests, sequence)
         self.desk.update(commit.derived)
         for request in requests:
-            self.desk.follow(acts_of(request))
+            self.desk.catch_up(acts_of(request))
+            self.desk.hold(leases_of(request))
             if "responses" in request.files:
                 self.desk.forget()
         if self._changed_pairs is not None:
@@ -331,12 +337,21 @@ class Owner:
             self.rebuild()
 
 
-def acts_of(request: Request) -> list[tuple[str, str, str]]:
-    """Return pair, account and act of each response among a request's rows."""
+def acts_of(request: Request) -> list[DeskAct]:
+    """Return each response among a request's rows, as far as the claim desk cares."""
     rows = request.tables.get("responses")
     if rows is None:
         return []
-    return list(zip(*(rows[name].to_pylist() for name in ("pair_id", "account", "act")), strict=True))
+    columns = (rows[name].to_pylist() for name in ("response_id", "pair_id", "account", "act"))
+    return [DeskAct(*values) for values in zip(*columns, strict=True)]
+
+
+def leases_of(request: Request) -> list[tuple[str, str, datetime]]:
+    """Return candidate, account and end of each lease among a request's rows."""
+    rows = request.tables.get("leases")
+    if rows is None:
+        return []
+    return list(zip(*(rows[name].to_pylist() for name in ("candidate_id", "account", "until")), strict=True))
 
 
 def check_run_update(update: Mapping[str, Any]) -> None:

@@ -22,9 +22,12 @@ from storage.process.id_index import IdIndex, Keys, Places, keys_of, sorted_keys
 
 # Columns by which the owner looks rows up, beside the id of each table, which is its first column.
 ALSO_INDEXED: Mapping[str, tuple[str, ...]] = {
+    "pairs": ("query_id",),
     "candidates": ("pair_id",),
+    "comments": ("candidate_id",),
     "screenings": ("candidate_id",),
     "responses": ("pair_id",),
+    "send_backs": ("pair_id",),
     "judgments": ("pair_id",),
     "rule_votes": ("pair_id",),
 }

@@ -62,6 +62,15 @@ class Asked:
             raise UserError(f"{name} of {self.verb} takes texts")
         return found
 
+    def list_of_texts(self, name: str) -> list[str] | None:
+        """Return a list of at most a million texts; None when it is absent."""
+        if self.params.get(name) is None:
+            return None
+        found: list[str] = self._of_kind(name, list, "a list")
+        if len(found) > MOST or not all(isinstance(value, str) for value in found):
+            raise UserError(f"{name} of {self.verb} takes a list of at most {MOST:,} texts")
+        return found
+
     def _of_kind(self, name: str, kind: type, called: str) -> Any:
         value = self.params.get(name)
         if not isinstance(value, kind):

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 
-from storage.errors import UserError
+from storage.errors import UnavailableError, UserError
 from storage.process.answer_file import gather, send_file
 from storage.process.intake import Intake
 from storage.process.owner import Owner
@@ -110,12 +110,13 @@ class StoreServer:
                 return
             result, rows = self._do(head, tables)
         except UserError as error:
-            send(peer, {"user_error": str(error)})
+            send(peer, {"user_error": str(error), "is_unavailable": isinstance(error, UnavailableError)})
         except duckdb.FatalException as error:
             # the database in this process is lost (a full disk); the file is not: the next client starts anew
             traceback.print_exc()
             reason = str(error).splitlines()[0]
-            send(peer, {"user_error": f"the store stopped: {reason}. Free the disk, then run the command again"})
+            told = f"the store stopped: {reason}. Free the disk, then run the command again"
+            send(peer, {"user_error": told, "is_unavailable": True})
             os._exit(3)
         except Exception as error:
             traceback.print_exc()
@@ -154,8 +155,8 @@ class StoreServer:
         if asked.verb == "read":
             return None, self._read(asked)
         if asked.verb == "claim":
-            account, session = asked.text("account"), asked.text("session")
-            return None, self._intake.claim(account, asked.count("n"), session, asked.count("sequence"))
+            account, session, among = asked.text("account"), asked.text("session"), asked.list_of_texts("among")
+            return None, self._intake.claim(account, asked.count("n"), session, asked.count("sequence"), among)
         if asked.verb in self._acts:
             return self._acts[asked.verb](asked), None
         raise UserError(f"the store has no verb {asked.verb!r}")

@@ -8,8 +8,8 @@ docs/decisions/0008-acts.md, whose rules this text states. A migration holds the
 from __future__ import annotations
 
 
-def acts_sql(responses: str) -> str:
-    """Return the select of every act with two more columns: effective_at, its effective time, and is_withdrawn."""
+def acts_sql(responses: str, send_backs: str = "send_backs") -> str:
+    """Return the select of every act with three more columns: effective_at (its time), is_withdrawn, is_sent_back."""
     return f"""
 select r.*,
     max(r.created_at) over (
@@ -17,21 +17,24 @@ select r.*,
     exists (
         select 1 from {responses} w
         where w.act = 'withdrawn' and w.pair_id = r.pair_id and w.account = r.account
-          and w.target_id = r.response_id) as is_withdrawn
+          and w.target_id = r.response_id) as is_withdrawn,
+    exists (
+        select 1 from (select pair_id, unnest(response_ids) as response_id from {send_backs}) b
+        where b.pair_id = r.pair_id and b.response_id = r.response_id) as is_sent_back
 from {responses} r"""
 
 
-def standing_sql(responses: str) -> str:
+def standing_sql(responses: str, send_backs: str = "send_backs") -> str:
     """Return the select of the answer that stands for each pair and account, with the columns of `responses`."""
     return f"""
-select * exclude (effective_at, is_withdrawn, recency)
+select * exclude (effective_at, is_withdrawn, is_sent_back, recency)
 from (
     select *, row_number() over (
         partition by pair_id, account
         order by effective_at desc, session desc, sequence desc, response_id desc) as recency
-    from ({acts_sql(responses)}) acts
+    from ({acts_sql(responses, send_backs)}) acts
     where act not in ('withdrawn', 'later') and not is_withdrawn)
-where recency = 1"""
+where recency = 1 and not is_sent_back"""
 
 
 def current_judgments_sql(judgments: str, standing: str) -> str:

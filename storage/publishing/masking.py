@@ -100,6 +100,14 @@ FACTS: Mapping[str, Mask] = {
         },
         test=BY_PAIR,
     ),
+    # that a test pair was sent back tells that people disputed its grade
+    "send_backs": Mask(
+        "send_back_id candidate_id pair_id response_ids n_required created_at",
+        people="account",
+        scrubbed="reason",
+        test=BY_PAIR,
+        no_test_rows=True,
+    ),
     "comments": Mask("comment_id candidate_id created_at", blank="text", people="account"),
     "approvals": Mask(
         "approval_id kind content_id decision run_id created_at",

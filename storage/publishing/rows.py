@@ -28,6 +28,7 @@ _BY_PAIR = [table for table in FACTS if FACTS[table].test == BY_PAIR]
 # The columns by which acts are ordered and judgments chosen.
 _ACT = "response_id, pair_id, account, session, sequence, act, target_id, created_at"
 _SETTLING = "judgment_id, pair_id, response_ids, origin, created_at"
+_DECIDING = ("responses", "send_backs", "judgments")  # whose rows decide what stands and which judgment is current
 
 _OWN_TABLES = (
     "people (pseudonym varchar, role varchar, created_at timestamp)",
@@ -164,12 +165,11 @@ def _take_status(cursor: Cursor, schema: Schema, *, is_whole: bool) -> None:
 
 def _take_new_standing(cursor: Cursor, since: Mapping[str, int], now: Mapping[str, int]) -> None:
     """Take which answers stand and which judgments are current of the pairs with new acts: no other can differ."""
-    if now["responses"] == since["responses"] and now["judgments"] == since["judgments"]:
+    if all(now[table] == since[table] for table in _DECIDING):
         return
     cursor.execute(
         "create or replace temp table acted_on as "
-        f"select pair_id from responses where rowid >= {since['responses']} "
-        f"union select pair_id from judgments where rowid >= {since['judgments']}"
+        + " union ".join(f"select pair_id from {table} where rowid >= {since[table]}" for table in _DECIDING)
     ).fetchall()
     for table, columns in (("responses", _ACT), ("judgments", _SETTLING)):
         cursor.execute(

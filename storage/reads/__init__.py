@@ -1,12 +1,42 @@
 """Named reads: every question the rest of the house asks of the store, by area. SQL lives here and in migrations."""
 
-from storage.reads import curation, evolution, lineage, maintenance, register, review, saved, training
+from storage.reads import (
+    adjudication,
+    curation,
+    evolution,
+    lineage,
+    maintenance,
+    progress,
+    register,
+    review,
+    review_cards,
+    review_lists,
+    rule_pages,
+    saved,
+    tier_pages,
+    training,
+)
 from storage.reads.read import Read
 
 __all__ = ["READS", "Read"]
 
 READS: dict[str, Read] = {
     name: read
-    for area in (register, curation, evolution, review, saved, training, lineage, maintenance)
+    for area in (
+        register,
+        curation,
+        evolution,
+        review,
+        review_cards,
+        review_lists,
+        adjudication,
+        rule_pages,
+        saved,
+        tier_pages,
+        training,
+        lineage,
+        maintenance,
+        progress,
+    )
     for name, read in area.READS.items()
 }

@@ -14,9 +14,9 @@ class Read:
     with `sees_test=True` (evaluate, snapshot, human review) may call it.
 
     `finds` names tables of which only the rows with one id matter: {table: (indexed column, parameter)}. In the SQL
-    `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms. In
-    place of a parameter, `table.column` names a column of a table found before; an indexed column `table.column` is
-    one of a table whose row i belongs to row i of this one.
+    `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms. A
+    parameter is one id or a list of ids. In place of a parameter, `table.column` names a column of a table found
+    before; an indexed column `table.column` is one of a table whose row i belongs to row i of this one.
     """
 
     sql: str

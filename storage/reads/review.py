@@ -56,7 +56,7 @@ READS = {
     # All an account did on a pair, in the order that counts.
     "own_acts": Read(
         f"""
-        select response_id, act, grade, steps, reason, target_id, effective_at, is_withdrawn
+        select response_id, act, grade, steps, reason, target_id, effective_at, is_withdrawn, is_sent_back
         from ({acts_sql("(from {responses} where account = $account)")})
         order by effective_at, session, sequence, response_id
         """,

@@ -86,6 +86,7 @@ BLANKINGS = (
     Blanking("candidates", _PAIR, {"steps": _STEPS}),
     Blanking("screenings", _CANDIDATE + " and not is_passed", {"reason": _TEXT}),
     Blanking("responses", _PAIR, {"steps": _STEPS, "reason": _TEXT}),
+    Blanking("send_backs", _PAIR, {"reason": _TEXT}),
     Blanking("comments", _CANDIDATE, {"text": _TEXT}),
     Blanking("judgments", f"{_PAIR} or judgment_id in (from erased_judgments)", {"steps": _STEPS, "reason": _TEXT}),
     Blanking("preferences", _PAIR, {"chosen": _EDIT, "rejected": _EDIT}),

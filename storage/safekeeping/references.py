@@ -40,7 +40,7 @@ BY_PLACE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("instructions", "parent_id"): ("instructions",),
     ("rules", "parent_id"): ("rules",),
     ("responses", "target_id"): ("responses",),
-    ("approvals", "content_id"): ("rules", "instructions"),
+    ("approvals", "content_id"): ("rules", "instructions", "judgments"),
     ("external_ids", "content_id"): ("queries", "docs"),
     ("screenings", "matched_id"): ("queries", "candidates"),
 }

@@ -24,41 +24,22 @@ def sign(
 
     Example: afrel -w shop --as dora sign snap_91be… --tier 2
     """
-    from storage.clock import now
-    from storage.ids import content_id
     from storage.people.accounts import Act
-    from storage.rows import SignatureRow
-    from storage.snapshots.cutting import read_manifest, sign_tier
+    from storage.snapshots.register import find_directory, sign_registered
 
     session: Session = ctx.obj
     key = session.require(Act.SIGN)
-    directory = snapshot_directory(session, snapshot)
-    manifest = read_manifest(directory)
     pins = session.pins()
-    tiers = [tier] if tier is not None else [e.tier for e in manifest.tiers if sum(e.n_rows.values())]
-    signed, rows = [], []
-    for one in tiers:
-        entry = manifest.find_tier(one)
-        if sign_tier(directory, one, key=key, pins=pins):
-            signed.append(f"tier {one} {entry.name} ({sum(entry.n_rows.values())} rows)")
-        stated = json.loads((directory / "signatures" / f"tier_{one}.{key.account}.json").read_text(encoding="utf-8"))
-        rows.append(
-            SignatureRow(
-                signature_id=content_id("sg", manifest.snapshot_id, one, key.account, stated["signature"]),
-                snapshot_id=manifest.snapshot_id,
-                tier=one,
-                account=key.account,
-                signature=stated["signature"],
-                created_at=now(),
-            )
-        )
+    tiers = None if tier is None else [tier]
     with session.store() as store:
-        store.append({"signatures": rows})
+        directory = find_directory(session.workspace.snapshots_dir, store, snapshot)
+        signed = sign_registered(directory, store, tiers=tiers, key=key, pins=pins)
     if not signed:
-        print(f"nothing to do: {key.account} has signed {manifest.snapshot_id} already")
+        print(f"nothing to do: {key.account} has signed {directory.name} already")
         return
-    print(f"{key.account} signed {manifest.snapshot_id}: {', '.join(signed)}")
-    print(f"next: afrel train sft --snapshot {manifest.snapshot_id} --model tiny", file=sys.stderr)
+    named = ", ".join(f"tier {entry.tier} {entry.name} ({sum(entry.n_rows.values())} rows)" for entry in signed)
+    print(f"{key.account} signed {directory.name}: {named}")
+    print(f"next: afrel train sft --snapshot {directory.name} --model tiny", file=sys.stderr)
 
 
 def revoke(
@@ -71,30 +52,18 @@ def revoke(
 
     Example: afrel -w shop --as dora revoke snap_91be… --reason "wrong size rule"
     """
-    from storage.clock import now
-    from storage.ids import content_id
     from storage.people.accounts import Act
-    from storage.rows import RevocationRow
-    from storage.snapshots.cutting import revoke as revoke_snapshot
+    from storage.snapshots.register import find_directory, revoke_registered
 
     session: Session = ctx.obj
     key = session.require(Act.REVOKE)
-    directory = snapshot_directory(session, snapshot)
-    is_new = revoke_snapshot(directory, key, tier=tier, reason=reason, pins=session.pins())
+    pins = session.pins()
     with session.store() as store:
-        row = RevocationRow(
-            revocation_id=content_id("rv", directory.name, tier),
-            snapshot_id=directory.name,
-            tier=tier,
-            account=key.account,
-            reason=reason,
-            created_at=now(),
-        )
-        store.append({"revocations": [row]})
-        trained = store.read("why_trained_on", id=directory.name).column("run_id").to_pylist()
+        directory = find_directory(session.workspace.snapshots_dir, store, snapshot)
+        done = revoke_registered(directory, store, tier=tier, reason=reason, key=key, pins=pins)
     what = directory.name if tier is None else f"{directory.name} tier {tier}"
-    print(f"{what} is revoked" if is_new else f"nothing to do: {what} is revoked already")
-    print(f"trained on it: {', '.join(trained) if trained else 'no run'}")
+    print(f"{what} is revoked" if done.is_new else f"nothing to do: {what} is revoked already")
+    print(f"trained on it: {', '.join(done.trained) or 'no run'}")
 
 
 def verify(
@@ -110,26 +79,21 @@ def verify(
     Example: afrel -w shop verify snap_91be…
     """
     from storage.people.accounts import pins_from_json
-    from storage.snapshots.cutting import Problem, verify_snapshot
+    from storage.snapshots.register import find_directory, verify_registered
+    from storage.snapshots.verify import verify_snapshot
 
     session: Session = ctx.obj
     if pins_file is not None:
         if not pins_file.is_file():
             raise UserError(f"there is no file {pins_file}. Write the pins: afrel account pins > pins.json")
-        pins = pins_from_json(pins_file.read_text(encoding="utf-8"))
         directory = Path(snapshot or ".").resolve()
+        verification = verify_snapshot(directory, pins_from_json(pins_file.read_text(encoding="utf-8")))
     else:
-        pins, directory = session.pins(), snapshot_directory(session, snapshot)
-    verification = verify_snapshot(directory, pins)
-    manifest = verification.manifest
-    problems = list(verification.problems)
-    if pins_file is None:
+        pins = session.pins()
         with session.store() as store:
-            held = {row["tier"] for row in store.read("snapshot_revocations", snapshot_id=directory.name).to_pylist()}
-        if held - {revocation.tier for revocation in verification.revoked}:
-            problems.append(
-                Problem("revocations.json", "it lacks a revocation the workspace knows of: it was put back")
-            )
+            directory = find_directory(session.workspace.snapshots_dir, store, snapshot)
+            verification = verify_registered(directory, store, pins)
+    manifest, problems = verification.manifest, verification.problems
     signed = {str(tier): list(accounts) for tier, accounts in verification.signed_tiers.items()}
     revoked = verification.revoked
     if as_json:
@@ -152,17 +116,3 @@ def verify(
         print(f"{directory.name} is {verdict}: {n_rows} rows, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
-
-
-def snapshot_directory(session: Session, snapshot: str | None) -> Path:
-    """Return a snapshot's directory by id, the newest one's when none is given."""
-    folder = session.workspace.snapshots_dir
-    with session.store() as store:
-        held = store.read("snapshots").column("snapshot_id").to_pylist()
-    if snapshot is None and not held:
-        raise UserError("there is no snapshot yet. Cut one: afrel --as CURATOR snapshot")
-    snapshot_id = snapshot or held[-1]
-    if not (folder / snapshot_id).is_dir() or "/" in snapshot_id:
-        known = ", ".join(held[-5:]) or "none"
-        raise UserError(f"there is no snapshot {snapshot_id!r} in {folder}. Known: {known}")
-    return folder / snapshot_id

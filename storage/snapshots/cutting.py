@@ -23,6 +23,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.people.keys import SigningKey
+from storage.progress import Stage, Watch, unwatched
 from storage.snapshots.files import RowOrder, batches, in_parallel, write_in_order, write_rows
 from storage.snapshots.manifest import (
     LINEAGE,
@@ -78,6 +79,7 @@ def write_snapshot(
     provenance: Mapping[str, Any],
     cutter: SigningKey,
     pseudonym: str,
+    watch: Watch = unwatched,
 ) -> Manifest:
     """Cut a snapshot, or return the one that is there with this content (`is_new` False).
 
@@ -90,13 +92,16 @@ def write_snapshot(
     building = snapshots_dir / f".cutting-{secrets.token_hex(4)}"
     order = RowOrder(building / "unsorted")
     try:
-        keys = _take_rows(rows, order, tiers=specs, scale=scale)
+        keys = _take_rows(rows, order, tiers=specs, scale=scale, watch=watch)
         snapshot_id = _id_of(keys["row_hash"], specs, scale=scale, book=book)
         place = snapshots_dir / snapshot_id
         if place.exists():
             return _existing(place)
         building.mkdir(parents=True, exist_ok=True)
-        entries = [_write_tier(building, order, keys.filter(pl.col("tier") == spec.tier), spec=spec) for spec in specs]
+        entries = []
+        for spec in specs:
+            entries.append(_write_tier(building, order, keys.filter(pl.col("tier") == spec.tier), spec=spec))
+            watch(Stage.WRITING, sum(count for entry in entries for count in entry.n_rows.values()), len(keys))
         order.clear()
         write_in_order(building / LINEAGE, _with_hashes(lineage, keys), "row_hash")
         unsealed = Manifest(snapshot_id, scale, tuple(book), tuple(entries), ())
@@ -132,7 +137,7 @@ def _id_of(hashes: pl.Series, specs: Sequence[TierSpec], *, scale: Scale, book: 
 
 
 def _take_rows(
-    rows: pa.Table | pa.RecordBatchReader, order: RowOrder, *, tiers: Sequence[TierSpec], scale: Scale
+    rows: pa.Table | pa.RecordBatchReader, order: RowOrder, *, tiers: Sequence[TierSpec], scale: Scale, watch: Watch
 ) -> pl.DataFrame:
     """Hash and check all rows and put them in order; return tier, split, pair and hash of each."""
     numbers = [spec.tier for spec in tiers]
@@ -149,9 +154,12 @@ def _take_rows(
         return frame.with_columns(hash_rows(frame))
 
     keys = [NO_KEYS]
+    n_rows, n_hashed = rows.num_rows if isinstance(rows, pa.Table) else 0, 0
     for hashed in in_parallel(take, batches(rows)):
         order.add(hashed)
         keys.append(hashed.select(NO_KEYS.columns))
+        n_hashed += len(hashed)
+        watch(Stage.HASHING, n_hashed, n_rows)
     found = pl.concat(keys)
     if found["pair_id"].n_unique() != len(found):
         raise ValueError("a pair stands twice among the snapshot's rows; a pair belongs to one tier")

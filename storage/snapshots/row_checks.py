@@ -5,7 +5,7 @@ All files are read as one stream and checked on two threads, so that the end of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -83,9 +83,12 @@ def _compact(column: pa.StringArray) -> pl.Series:
     return pl.Series("row_hash", column.take(pa.array(range(len(column)), pa.int32())))
 
 
-def checked(files: Sequence[FileRows]) -> Sequence[FileRows]:
-    """Read and check all files; return them."""
+def checked(files: Sequence[FileRows], on_rows: Callable[[int], None]) -> Sequence[FileRows]:
+    """Read and check all files; return them. `on_rows` is told how many rows are checked so far."""
     batches = ((file, batch) for file in files for batch in file.batches())
+    n_rows = 0
     for file, found in in_parallel(lambda one: (one[0], one[0].check(one[1])), batches):
         file.note(*found)
+        n_rows += len(found[0])
+        on_rows(n_rows)
     return files

@@ -6,7 +6,7 @@ signed by who revokes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from storage import durable, locks
@@ -14,7 +14,8 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.people.accounts import Act, Pin, require
 from storage.people.keys import SigningKey
-from storage.snapshots.manifest import REVOCATIONS, cut_anew, read_manifest
+from storage.progress import Watch, unwatched
+from storage.snapshots.manifest import REVOCATIONS, Manifest, cut_anew, read_manifest
 from storage.snapshots.rows import to_json
 from storage.snapshots.seals import (
     Revocation,
@@ -26,19 +27,37 @@ from storage.snapshots.seals import (
     signature_path,
     tier_signature,
 )
-from storage.snapshots.verify import verify_snapshot
+from storage.snapshots.verify import Verification, verify_snapshot
 
 
 def sign_tier(directory: Path, tier: int, *, key: SigningKey, pins: Mapping[str, Pin]) -> bool:
-    """Sign a tier and return True, or False when this account's signature counts already.
+    """Sign a tier and return True, or False when this account's signature counts already; as `sign_tiers`."""
+    return bool(sign_tiers(directory, [tier], key=key, pins=pins))
+
+
+def sign_tiers(
+    directory: Path, tiers: Sequence[int], *, key: SigningKey, pins: Mapping[str, Pin], watch: Watch = unwatched
+) -> list[int]:
+    """Sign tiers, all or none; return those that this account's signature did not count for before.
 
     UserError for an account that may not sign or cut the snapshot, and for a snapshot that is altered or revoked.
     """
     pin = _pinned(key, pins, act=Act.SIGN)
-    verification = verify_snapshot(directory, pins)
+    verification = verify_snapshot(directory, pins, watch=watch)
     manifest, problems = verification.manifest, verification.problems
     if manifest is None or problems:
         raise UserError(f"snapshot {directory.name} is altered and cannot be signed: {problems[0]}. {cut_anew()}")
+    for tier in tiers:
+        _require_signable(verification, manifest, tier=tier, pin=pin)
+    unsigned = [tier for tier in tiers if pin.account not in verification.signed_tiers[tier]]
+    for tier in unsigned:
+        path = directory / signature_path(tier, pin.account)
+        path.parent.mkdir(exist_ok=True)
+        durable.replace(path, to_json(tier_signature(manifest, tier, key=key, at=_at())), folder=directory.parent)
+    return unsigned
+
+
+def _require_signable(verification: Verification, manifest: Manifest, *, tier: int, pin: Pin) -> None:
     entry = manifest.find_tier(tier)
     if verification.cutter == pin:
         raise UserError(
@@ -53,12 +72,6 @@ def sign_tier(directory: Path, tier: int, *, key: SigningKey, pins: Mapping[str,
             )
     if not sum(entry.n_rows.values()):
         raise UserError(f"snapshot {manifest.snapshot_id} tier {tier} ({entry.name}) has no rows to sign for")
-    if pin.account in verification.signed_tiers[tier]:
-        return False
-    path = directory / signature_path(tier, pin.account)
-    path.parent.mkdir(exist_ok=True)
-    durable.replace(path, to_json(tier_signature(manifest, tier, key=key, at=_at())), folder=directory.parent)
-    return True
 
 
 def revoke(directory: Path, key: SigningKey, *, tier: int | None, reason: str, pins: Mapping[str, Pin]) -> bool:

@@ -7,7 +7,7 @@ are held against pinned keys. Any file that should not be there is as much a pro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import polars as pl
 
 from storage.errors import UserError
 from storage.people.accounts import Pin
+from storage.progress import Stage, Watch, unwatched
 from storage.snapshots.files import in_parallel
 from storage.snapshots.manifest import (
     LINEAGE,
@@ -72,7 +73,9 @@ class Verification:
     cutter: Pin | None
 
 
-def verify_snapshot(directory: Path, pins: Mapping[str, Pin], *, reads_test: bool = True) -> Verification:
+def verify_snapshot(
+    directory: Path, pins: Mapping[str, Pin], *, reads_test: bool = True, watch: Watch = unwatched
+) -> Verification:
     """Check a snapshot directory against itself and the pins; every problem is named, none raises.
 
     With `reads_test` False the test rows stay unread: their files are held against the manifest by their bytes, and
@@ -84,7 +87,26 @@ def verify_snapshot(directory: Path, pins: Mapping[str, Pin], *, reads_test: boo
         manifest = read_manifest(directory)
     except UserError as error:
         return Verification(None, (Problem(MANIFEST, str(error)),), {}, (), (), None)
-    problems = content_problems(directory, manifest, reads_test=reads_test)
+    found = content_problems(directory, manifest, reads_test=reads_test, watch=watch)
+    return _read_seals(directory, manifest, pins, found)
+
+
+def glance_at(directory: Path, pins: Mapping[str, Pin]) -> Verification:
+    """Return what shows of a snapshot without reading its data files: which there are, their sizes, every signature.
+
+    Bytes changed in place do not show; `verify_snapshot` finds them.
+    """
+    try:
+        manifest = read_manifest(directory)
+    except UserError as error:
+        return Verification(None, (Problem(MANIFEST, str(error)),), {}, (), (), None)
+    sizes = [Problem(file.path, what) for file in manifest.files if (what := _size_problem(directory, file))]
+    return _read_seals(directory, manifest, pins, _file_list_problems(directory, manifest) + sizes)
+
+
+def _read_seals(directory: Path, manifest: Manifest, pins: Mapping[str, Pin], found: Iterable[Problem]) -> Verification:
+    """Return what a snapshot's signed statements say of it, beside what was found wrong with its content."""
+    problems = list(found)
     cutter: Pin | None = None
     revoked: tuple[Revocation, ...] = ()
     try:
@@ -144,8 +166,25 @@ def require_trainable(
     return manifest
 
 
-def content_problems(directory: Path, manifest: Manifest, *, reads_test: bool = True) -> list[Problem]:
+def content_problems(
+    directory: Path, manifest: Manifest, *, reads_test: bool = True, watch: Watch = unwatched
+) -> list[Problem]:
     """Return what is wrong with the manifest, the files it names and the rows in them; signatures are left aside."""
+    problems = _file_list_problems(directory, manifest)
+    n_bytes, n_bytes_checked = sum(file.n_bytes for file in manifest.files), 0
+    sound: set[str] = set()
+    for file, what in zip(manifest.files, in_parallel(partial(_file_problem, directory), manifest.files), strict=True):
+        if what:
+            problems.append(Problem(file.path, what))
+        else:
+            sound.add(file.path)
+        n_bytes_checked += file.n_bytes
+        watch(Stage.CHECKING_FILES, n_bytes_checked, n_bytes)
+    return problems + list(_row_problems(directory, manifest, sound=sound, reads_test=reads_test, watch=watch))
+
+
+def _file_list_problems(directory: Path, manifest: Manifest) -> list[Problem]:
+    """Return what is wrong with the manifest and with which files there are."""
     problems = []
     if (directory / MANIFEST).read_bytes() != manifest.to_json().encode():
         problems.append(Problem(MANIFEST, "its text is not the one afrel writes"))
@@ -159,25 +198,28 @@ def content_problems(directory: Path, manifest: Manifest, *, reads_test: bool = 
     for path in sorted(_present(directory) - expected - {MANIFEST, REVOCATIONS}):
         if not path.startswith(f"{SIGNATURES}/"):
             problems.append(Problem(path, "this file does not belong to the snapshot"))
-    sound: set[str] = set()
-    for file, what in zip(manifest.files, in_parallel(partial(_file_problem, directory), manifest.files), strict=True):
-        if what:
-            problems.append(Problem(file.path, what))
-        else:
-            sound.add(file.path)
-    return problems + list(_row_problems(directory, manifest, sound=sound, reads_test=reads_test))
+    return problems
 
 
 def _file_problem(directory: Path, file: FileEntry) -> str | None:
+    if what := _size_problem(directory, file):
+        return what
+    return None if sha256_of(directory / file.path) == file.sha256 else "its bytes are not those the manifest names"
+
+
+def _size_problem(directory: Path, file: FileEntry) -> str | None:
+    """Return what is wrong with a file that shows without reading it."""
     path = directory / file.path
     if not path.is_file() or path.is_symlink() or not path.resolve().is_relative_to(directory.resolve()):
         return "this file is missing"
     if path.stat().st_size != file.n_bytes:
         return f"it has {path.stat().st_size} bytes, the manifest says {file.n_bytes}"
-    return None if sha256_of(path) == file.sha256 else "its bytes are not those the manifest names"
+    return None
 
 
-def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads_test: bool) -> Iterator[Problem]:
+def _row_problems(
+    directory: Path, manifest: Manifest, *, sound: set[str], reads_test: bool, watch: Watch
+) -> Iterator[Problem]:
     """Yield what is wrong with rows, digests and id. Files whose bytes are altered are named already and not read."""
     hashes = {entry.tier: [NO_KEYS["row_hash"]] for entry in manifest.tiers}
     places = data_paths(manifest)
@@ -186,7 +228,7 @@ def _row_problems(directory: Path, manifest: Manifest, *, sound: set[str], reads
         for path, (tier, split) in places.items()
         if path in sound
     ]
-    for file in checked(asked):
+    for file in checked(asked, lambda n: watch(Stage.CHECKING_ROWS, n, manifest.n_rows)):
         yield from (Problem(file.name, what) for what in file.problems())
         held = file.hashes()
         if held is None:

@@ -15,6 +15,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ MAX_SQL_BYTES = 32 * 2**10  # less than a pipe holds, so that handing it over ne
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_VALUES = 5_000_000  # nulls and booleans take next to no bytes on the way, and dozens each once they are here
 STARTUP_SECONDS = 1.0
+LOOK_SECONDS = 0.1  # from look to look whether a query is to stop
 NICENESS = 10
 # All that the process sees: both keep allocators from reserving address space that the limit then counts.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -40,9 +42,15 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run_query(
-    published: Path, sql: str, *, seconds: float = 10, max_rows: int = 10_000, memory_mb: int = 1024
+    published: Path,
+    sql: str,
+    *,
+    seconds: float = 10,
+    max_rows: int = 10_000,
+    memory_mb: int = 1024,
+    stop: threading.Event | None = None,
 ) -> QueryResult:
-    """Run one reading statement on the published copy.
+    """Run one reading statement on the published copy; once `stop` is set its process is killed.
 
     UserError with DuckDB's message for a statement that is wrong or not allowed, that takes longer than `seconds`,
     more than `memory_mb`, or answers with more than 64 MiB or 5 million values. Rows past `max_rows` are left out and
@@ -58,7 +66,7 @@ def run_query(
             child.stdin.close()
         except BrokenPipeError:
             pass  # it is dead already; its status says why
-        answer = _read(child.stdout.fileno(), deadline=deadline, seconds=seconds)
+        answer = _read(child.stdout.fileno(), deadline=deadline, seconds=seconds, stop=stop)
         try:
             status = child.wait(timeout=max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -148,14 +156,20 @@ def _give_way(process_id: int) -> None:
         Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
-def _read(descriptor: int, *, deadline: float, seconds: float) -> bytes:
-    """Return what comes until the end; UserError past the deadline or the cap."""
+def _read(descriptor: int, *, deadline: float, seconds: float, stop: threading.Event | None) -> bytes:
+    """Return what comes until the end; UserError past the deadline or the cap, or when it is to stop."""
     parts: list[bytes] = []
     n_bytes = 0
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while True:
-            if not selector.select(timeout=max(0.0, deadline - time.monotonic())):
+            left = max(0.0, deadline - time.monotonic())
+            is_ready = selector.select(timeout=left if stop is None else min(left, LOOK_SECONDS))
+            if stop is not None and stop.is_set():
+                raise UserError("the query was stopped")
+            if not is_ready and time.monotonic() < deadline:
+                continue
+            if not is_ready:
                 raise _out_of_time(seconds)
             part = os.read(descriptor, 2**20)
             if not part:

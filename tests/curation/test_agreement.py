@@ -6,6 +6,7 @@ import pytest
 from curation.agreement import (
     Metric,
     Weights,
+    alpha_of_patterns,
     krippendorff_alpha,
     reviewer_agreement,
     rule_agreement,
@@ -103,3 +104,10 @@ def test_a_rule_shows_how_far_people_agree_where_it_votes() -> None:
     a, b = rule_agreement(responses, votes, scale=SCALE)
     assert (a.rule_id, a.alpha.n, a.exact_rate) == ("r_a", 2, 1 / 2)
     assert (b.rule_id, b.alpha.n, b.alpha.coefficient, b.exact_rate, b.exact_interval) == ("r_b", 0, None, None, None)
+
+
+def test_units_told_as_patterns_agree_as_they_do_one_by_one() -> None:
+    units = [[0, 1], [1, 0], [2, 2], [2, 2], [0, 1, 1], [2]]
+    patterns = {(0, 1): 1, (1, 0): 1, (2, 2): 2, (0, 1, 1): 1, (2,): 1}
+    assert alpha_of_patterns(patterns, scale=SCALE) == krippendorff_alpha(units, scale=SCALE)
+    assert alpha_of_patterns(patterns, scale=SCALE).n == 5

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from curation.approvals import Decision, decide
 from evolution.label_run import LabelPlan, LabelReport, label_pairs
 from evolution.llm import LLM
 from evolution.llm_config import LlmConfig
 from evolution.mutating import mutate_pairs
 from evolution.mutations import MUTATIONS
 from evolution.openai_llm import OpenAILLM
-from evolution.rule_book import Decision, decide, mine_book
+from evolution.rule_book import mine_book
 from storage.errors import UserError
 from storage.sql.predicates import matches
 from storage.store import Store

@@ -7,7 +7,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from evolution.rule_book import Decision, approved_rules, book_digest, choose_by_accuracy, decide, mine_book, undecided
+from curation.approvals import Decision, decide, undecided
+from evolution.rule_book import approved_rules, book_digest, choose_by_accuracy, mine_book
 from storage.clock import now
 from storage.errors import UserError
 from storage.store import Store

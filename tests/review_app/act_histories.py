@@ -26,8 +26,8 @@ from review_app.decisions import (
     submit,
     undo,
 )
-from storage.rows import JudgmentRow, ResponseRow
-from tests.review_app.acts_model import effective_time, is_withdrawn, own_acts
+from storage.rows import JudgmentRow, ResponseRow, SendBackRow
+from tests.review_app.acts_model import ANSWERS, effective_time, is_sent_back, is_withdrawn, own_acts
 
 START = datetime(2026, 3, 1, 9)
 YEAR = 365 * 24 * 3600
@@ -71,6 +71,16 @@ class Settling:
     picks: tuple[int, ...] | None
 
 
+@dataclass(frozen=True)
+class Sending:
+    """A drawn sending back after so many acts, of all answers on its pair that are not withdrawn or of any `picks`."""
+
+    pair: int
+    after: int
+    n_required: int
+    picks: tuple[int, ...] | None
+
+
 def steps(n_pairs: int, *, kinds: Sequence[str] = KINDS, accounts: Sequence[str] = ACCOUNTS) -> st.SearchStrategy[Step]:
     """Return a strategy of steps; few clock readings, so that equal and backward ones are common."""
     return st.builds(
@@ -100,7 +110,20 @@ def settlings(n_pairs: int) -> st.SearchStrategy[Settling]:
     )
 
 
-def history_of(rows: Sequence[ResponseRow], pair_id: str, account: str) -> History:
+def sendings(n_pairs: int) -> st.SearchStrategy[Sending]:
+    """Return a strategy of answers sent back."""
+    return st.builds(
+        Sending,
+        pair=st.integers(0, n_pairs - 1),
+        after=st.integers(0, 12),
+        n_required=st.integers(1, 3),
+        picks=st.none() | st.lists(st.integers(0, 1000), min_size=1, max_size=2).map(tuple),
+    )
+
+
+def history_of(
+    rows: Sequence[ResponseRow], pair_id: str, account: str, send_backs: Sequence[SendBackRow] = ()
+) -> History:
     """Return a history as the model orders it."""
     own = own_acts(rows, pair_id, account)
     return History(
@@ -114,6 +137,7 @@ def history_of(rows: Sequence[ResponseRow], pair_id: str, account: str) -> Histo
                 target_id=act.target_id,
                 effective_at=effective_time(act, own),
                 is_withdrawn=is_withdrawn(act, own),
+                is_sent_back=is_sent_back(act, send_backs),
             )
             for act in own
         )
@@ -182,4 +206,36 @@ def judge(place: Place, drawn: Sequence[Settling], rows: Sequence[ResponseRow]) 
                 created_at=START + timedelta(seconds=settling.after % 3),
             )
         )
+    return made
+
+
+def send_back(place: Place, drawn: Sequence[Sending], rows: Sequence[ResponseRow]) -> list[SendBackRow]:
+    """Return the drawn sendings back, each made when the first `after` acts were known, if it names anything."""
+    made = []
+    for number, sending in enumerate(drawn):
+        pair_id, candidate_id = place.pairs[sending.pair]
+        known = rows[: sending.after]
+        if sending.picks is None:
+            own = {account: own_acts(known, pair_id, account) for account in ACCOUNTS}
+            names = [
+                act.response_id
+                for acts in own.values()
+                for act in acts
+                if act.act in ANSWERS and not is_withdrawn(act, acts)
+            ]
+        else:
+            names = [rows[pick % len(rows)].response_id for pick in sending.picks] if rows else []
+        if names:
+            made.append(
+                SendBackRow(
+                    send_back_id=f"b_{place.name}_{number}",
+                    candidate_id=candidate_id,
+                    pair_id=pair_id,
+                    account="dora",
+                    response_ids=names,
+                    n_required=sending.n_required,
+                    reason="read the width again",
+                    created_at=START,
+                )
+            )
     return made

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.rows import JudgmentRow, ResponseRow
+from storage.rows import JudgmentRow, ResponseRow, SendBackRow
 
 ANSWERS = ("submitted", "discarded", "cannot_tell")
 
@@ -44,22 +44,37 @@ def is_withdrawn(act: ResponseRow, own: Sequence[ResponseRow]) -> bool:
     return any(other.act == "withdrawn" and other.target_id == act.response_id for other in own)
 
 
-def standing_act(rows: Iterable[ResponseRow], pair_id: str, account: str) -> ResponseRow | None:
-    """Rules 3 and 4: the last answer in order that is not withdrawn."""
+def is_sent_back(act: ResponseRow, send_backs: Iterable[SendBackRow]) -> bool:
+    """Rule 8: a row on the act's own pair names it."""
+    return any(act.response_id in row.response_ids for row in send_backs if row.pair_id == act.pair_id)
+
+
+def standing_act(
+    rows: Iterable[ResponseRow], pair_id: str, account: str, send_backs: Sequence[SendBackRow] = ()
+) -> ResponseRow | None:
+    """Rules 3, 4 and 8: the last answer in order that is not withdrawn, unless that one was sent back."""
     own = own_acts(rows, pair_id, account)
     in_force = [act for act in own if act.act in ANSWERS and not is_withdrawn(act, own)]
-    return in_force[-1] if in_force else None
+    return in_force[-1] if in_force and not is_sent_back(in_force[-1], send_backs) else None
 
 
-def standing_on(rows: Sequence[ResponseRow], pair_id: str) -> dict[str, ResponseRow]:
+def standing_on(
+    rows: Sequence[ResponseRow], pair_id: str, send_backs: Sequence[SendBackRow] = ()
+) -> dict[str, ResponseRow]:
     """Return what stands on a pair, by account."""
-    found = {row.account: standing_act(rows, pair_id, row.account) for row in rows if row.pair_id == pair_id}
+    accounts = {row.account for row in rows if row.pair_id == pair_id}
+    found = {account: standing_act(rows, pair_id, account, send_backs) for account in accounts}
     return {account: act for account, act in found.items() if act is not None}
 
 
-def current_judgment(judgments: Iterable[JudgmentRow], rows: Sequence[ResponseRow], pair_id: str) -> JudgmentRow | None:
+def current_judgment(
+    judgments: Iterable[JudgmentRow],
+    rows: Sequence[ResponseRow],
+    pair_id: str,
+    send_backs: Sequence[SendBackRow] = (),
+) -> JudgmentRow | None:
     """Rule 7, and adjudicated over consensus over import, later over earlier."""
-    standing = {act.response_id for act in standing_on(rows, pair_id).values()}
+    standing = {act.response_id for act in standing_on(rows, pair_id, send_backs).values()}
     best: JudgmentRow | None = None
     for judgment in judgments:
         if judgment.pair_id != pair_id:
@@ -81,16 +96,19 @@ def status(
     candidates: Sequence[Proposed],
     rows: Sequence[ResponseRow],
     judgments: Sequence[JudgmentRow],
+    send_backs: Sequence[SendBackRow] = (),
 ) -> tuple[str, int, int]:
-    """Return a screened candidate's status, its pair's answers and how many it needs."""
-    answers = list(standing_on(rows, candidate.pair_id).values())
+    """Return a screened candidate's status, its pair's answers and how many it needs: rule 8 may ask for more."""
+    answers = list(standing_on(rows, candidate.pair_id, send_backs).values())
+    again = [row.n_required for row in send_backs if row.pair_id == candidate.pair_id]
+    n_required = max([candidate.n_required, *again])
     acts = [answer.act for answer in answers]
     latest = max((c for c in candidates if c.pair_id == candidate.pair_id), key=lambda c: c.place)
-    if current_judgment(judgments, rows, candidate.pair_id) is not None:
+    if current_judgment(judgments, rows, candidate.pair_id, send_backs) is not None:
         word = "settled"
     elif candidate != latest:
         word = "superseded"
-    elif len(answers) < candidate.n_required:
+    elif len(answers) < n_required:
         word = "awaiting_review"
     elif set(acts) == {"discarded"}:
         word = "discarded"
@@ -98,4 +116,4 @@ def status(
         word = "answered"
     else:
         word = "disputed"
-    return word, len(answers), candidate.n_required
+    return word, len(answers), n_required

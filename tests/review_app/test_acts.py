@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from review_app.decisions import Response, ResponseAct, Turn, read_history, save
-from storage.rows import JudgmentRow
+from storage.rows import JudgmentRow, SendBackRow
 from storage.store import Store
 from tests.review_app.review_rows import STEPS, add_pair, pair_id_of
 
@@ -83,6 +83,20 @@ class Desk:
     def current(self) -> list[str]:
         rows = self.store.read("why_judgments", id=pair_id_of(self.pair)).to_pylist()
         return [row["judgment_id"] for row in rows if row["is_current"]]
+
+    def send_back(self, *acts: Response, n_required: int = 1, on_other: bool = False) -> None:
+        n = self.pair + on_other
+        row = SendBackRow(
+            send_back_id=f"b_{n}_{len(acts)}",
+            candidate_id=f"c_{n}",
+            pair_id=pair_id_of(n),
+            account="dora",
+            response_ids=[act.response_id for act in acts],
+            n_required=n_required,
+            reason="read the width again",
+            created_at=START,
+        )
+        self.store.append({"send_backs": [row]})
 
     def judge(self, name: str, grade: int, rests_on: Sequence[Response], origin: str = "consensus") -> str:
         row = JudgmentRow(
@@ -353,4 +367,83 @@ def test_an_adjudicated_judgment_does_not_fall_with_the_answers_it_looked_at(des
     desk.deliver(grade)
     decided = desk.judge("decided", 2, [grade], origin="adjudicated")
     desk.deliver(desk.act("tab1", 2, 1, WITHDRAWN, target=grade))
+    assert (desk.current(), desk.status()) == ([decided], "settled")
+
+
+# Rule 8: sending back
+
+
+def test_an_answer_that_is_sent_back_stands_no_more_and_the_pair_asks_again(desk: Desk) -> None:
+    grade = desk.act("tab1", 1, 0, 1)
+    desk.deliver(grade)
+    assert desk.status() == "answered"
+    desk.send_back(grade)
+    assert (desk.says(), desk.status()) == (None, "awaiting_review")
+    desk.deliver(desk.act("tab1", 2, 1, 1))  # the same again is an answer too
+    assert (desk.says(), desk.status()) == (1, "answered")
+
+
+def test_sent_back_before_it_arrived_an_answer_never_stands(desk: Desk) -> None:
+    grade = desk.act("tab1", 1, 0, 1)
+    desk.send_back(grade)
+    desk.deliver(grade)
+    assert (desk.says(), desk.status()) == (None, "awaiting_review")
+    assert set(desk.store.rebuild().values()) == {0}
+
+
+def test_a_pair_asks_for_as_many_answers_as_were_sent_back(desk: Desk) -> None:
+    by_ana, by_bo = desk.act("tab1", 1, 0, 1), desk.act("tab1", 1, 0, 2, account="bo")
+    desk.deliver(by_ana, by_bo)
+    desk.send_back(by_ana, by_bo, n_required=2)
+    desk.deliver(desk.act("tab2", 1, 5, 2))
+    assert desk.status() == "awaiting_review"
+    desk.deliver(desk.act("tab2", 1, 5, 2, account="bo"))
+    assert desk.status() == "answered"
+
+
+@both_ways
+def test_an_answer_given_meanwhile_stands_though_the_one_before_it_was_sent_back(desk: Desk, turned: bool) -> None:
+    grade, edit = desk.act("tab1", 1, 0, 1), desk.act("tab1", 2, 1, 2)
+    desk.send_back(grade)
+    arrive(desk, [grade, edit], turned)
+    assert (desk.says(), desk.status()) == (2, "answered")
+
+
+def test_undoing_an_edit_that_was_sent_back_with_what_it_edited_lets_neither_stand(desk: Desk) -> None:
+    grade, edit = desk.act("tab1", 1, 0, 1), desk.act("tab1", 2, 1, 2)
+    desk.deliver(grade, edit)
+    desk.send_back(grade, edit)
+    desk.deliver(desk.act("tab1", 3, 2, WITHDRAWN, target=edit))
+    assert (desk.says(), desk.status()) == (None, "awaiting_review")
+
+
+def test_what_comes_before_a_sent_back_answer_and_arrives_late_does_not_stand(desk: Desk) -> None:
+    late, grade = desk.act("tab1", 1, 0, 1), desk.act("tab1", 2, 1, 2)
+    desk.deliver(grade)
+    desk.send_back(grade)
+    desk.deliver(late)
+    assert (desk.says(), desk.status()) == (None, "awaiting_review")
+
+
+def test_an_answer_named_on_another_pair_is_not_sent_back(desk: Desk) -> None:
+    grade = desk.act("tab1", 1, 0, 1)
+    desk.deliver(grade)
+    desk.send_back(grade, on_other=True)
+    assert (desk.says(), desk.status()) == (1, "answered")
+
+
+def test_a_consensus_falls_when_an_answer_it_names_is_sent_back(desk: Desk) -> None:
+    grade = desk.act("tab1", 1, 0, 1)
+    desk.deliver(grade)
+    desk.judge("agreed", 1, [grade])
+    assert desk.status() == "settled"
+    desk.send_back(grade)
+    assert (desk.current(), desk.status()) == ([], "awaiting_review")
+
+
+def test_an_adjudicated_judgment_stays_though_its_answers_are_sent_back(desk: Desk) -> None:
+    grade = desk.act("tab1", 1, 0, 1)
+    desk.deliver(grade)
+    decided = desk.judge("decided", 2, [grade], origin="adjudicated")
+    desk.send_back(grade)
     assert (desk.current(), desk.status()) == ([decided], "settled")

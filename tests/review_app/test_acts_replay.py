@@ -17,17 +17,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from review_app.decisions import History, read_history
-from storage.rows import JudgmentRow, ResponseRow
+from storage.rows import JudgmentRow, ResponseRow, SendBackRow
 from storage.store import Store
 from tests.review_app.act_histories import (
     ACCOUNTS,
     START,
     Place,
+    Sending,
     Settling,
     Step,
     history_of,
     judge,
     play,
+    send_back,
+    sendings,
     settlings,
     steps,
 )
@@ -35,7 +38,7 @@ from tests.review_app.acts_model import Proposed, current_judgment, standing_on,
 
 STAMP: dict[str, Any] = {"run_id": "run_1", "created_at": START}
 N_PAIRS = 2
-Row = ResponseRow | JudgmentRow
+Row = ResponseRow | JudgmentRow | SendBackRow
 numbers = count(1)
 
 
@@ -101,9 +104,17 @@ def set_scene(store: Store) -> Scene:
 
 def deliver(store: Store, rows: Sequence[Row]) -> None:
     """Append rows in one request, as they come, doubles among them."""
-    responses = [row for row in rows if isinstance(row, ResponseRow)]
-    judgments = [row for row in rows if isinstance(row, JudgmentRow)]
-    store.append({"responses": responses, "judgments": judgments})
+    responses, judgments, send_backs = by_kind(rows)
+    store.append({"responses": responses, "judgments": judgments, "send_backs": send_backs})
+
+
+def by_kind(rows: Sequence[Row]) -> tuple[list[ResponseRow], list[JudgmentRow], list[SendBackRow]]:
+    """Return the responses, judgments and sendings back among rows."""
+    return (
+        [row for row in rows if isinstance(row, ResponseRow)],
+        [row for row in rows if isinstance(row, JudgmentRow)],
+        [row for row in rows if isinstance(row, SendBackRow)],
+    )
 
 
 def state_of(store: Store, scene: Scene) -> dict[str, Any]:
@@ -125,26 +136,28 @@ def state_of(store: Store, scene: Scene) -> dict[str, Any]:
 
 def right_state(scene: Scene, delivered: Sequence[Row]) -> dict[str, Any]:
     """Return what the rules say of the delivered rows."""
-    responses = [row for row in delivered if isinstance(row, ResponseRow)]
-    judgments = [row for row in delivered if isinstance(row, JudgmentRow)]
-    standing = {pair_id: standing_on(responses, pair_id) for pair_id, _ in scene.place.pairs}
-    current = [current_judgment(judgments, responses, pair_id) for pair_id, _ in scene.place.pairs]
-    told = {c.candidate_id: status(c, scene.candidates, responses, judgments) for c in scene.candidates}
+    responses, judgments, send_backs = by_kind(delivered)
+    standing = {pair_id: standing_on(responses, pair_id, send_backs) for pair_id, _ in scene.place.pairs}
+    current = [current_judgment(judgments, responses, pair_id, send_backs) for pair_id, _ in scene.place.pairs]
+    told = {c.candidate_id: status(c, scene.candidates, responses, judgments, send_backs) for c in scene.candidates}
     waiting = [c for c in scene.candidates if told[c.candidate_id][0] == "awaiting_review"]
     return {
         "standing": {act.response_id for acts in standing.values() for act in acts.values()},
         "current": {judgment.judgment_id for judgment in current if judgment is not None},
         "status": told,
-        "queue": {c.candidate_id: c.n_required - told[c.candidate_id][1] for c in waiting},
+        "queue": {c.candidate_id: told[c.candidate_id][2] - told[c.candidate_id][1] for c in waiting},
         "answered_by": {c.candidate_id: sorted(standing[c.pair_id]) for c in waiting},
     }
 
 
-def check_any_arrival(store: Store, drawn: list[Step], settled: list[Settling], data: st.DataObject) -> None:
+def check_any_arrival(
+    store: Store, drawn: list[Step], settled: list[Settling], sent: list[Sending], data: st.DataObject
+) -> None:
     """Deliver in a drawn order, with drawn doubles, in drawn batches; after each one the state is the right one."""
     scene = set_scene(store)
     acts = play(scene.place, drawn)
-    rows: list[Row] = [*acts, *judge(scene.place, settled, acts)]
+    send_backs = send_back(scene.place, sent, acts)
+    rows: list[Row] = [*acts, *judge(scene.place, settled, acts), *send_backs]
     doubles = data.draw(st.lists(st.sampled_from(rows), max_size=4)) if rows else []
     arriving = data.draw(st.permutations([*rows, *doubles]))
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(arriving) - 1)), max_size=4)))
@@ -153,13 +166,14 @@ def check_any_arrival(store: Store, drawn: list[Step], settled: list[Settling], 
         assert state_of(store, scene) == right_state(scene, arriving[:end])
     for pair_id, _ in scene.place.pairs:
         for account in ACCOUNTS:
-            assert read_history(store, pair_id, account) == history_of(acts, pair_id, account)
+            assert read_history(store, pair_id, account) == history_of(acts, pair_id, account, send_backs)
     assert set(store.rebuild().values()) == {0}
 
 
 drawn_histories = given(
     drawn=st.lists(steps(N_PAIRS), min_size=4, max_size=14),
     settled=st.lists(settlings(N_PAIRS), max_size=3),
+    sent=st.lists(sendings(N_PAIRS), max_size=2),
     data=st.data(),
 )
 in_one_store = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -168,18 +182,18 @@ in_one_store = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(max_examples=25, deadline=None, suppress_health_check=in_one_store)
 @drawn_histories
 def test_any_interleaving_repetition_and_late_arrival_replays_to_the_one_right_state(
-    store: Store, drawn: list[Step], settled: list[Settling], data: st.DataObject
+    store: Store, drawn: list[Step], settled: list[Settling], sent: list[Sending], data: st.DataObject
 ) -> None:
-    check_any_arrival(store, drawn, settled, data)
+    check_any_arrival(store, drawn, settled, sent, data)
 
 
 @pytest.mark.slow
 @settings(max_examples=75, deadline=None, suppress_health_check=in_one_store)
 @drawn_histories
 def test_many_more_histories_replay_to_the_one_right_state(
-    store: Store, drawn: list[Step], settled: list[Settling], data: st.DataObject
+    store: Store, drawn: list[Step], settled: list[Settling], sent: list[Sending], data: st.DataObject
 ) -> None:
-    check_any_arrival(store, drawn, settled, data)
+    check_any_arrival(store, drawn, settled, sent, data)
 
 
 EDITOR_KINDS = ("grade", "grade", "undo", "undo", "undo", "redo", "redo", "later")

@@ -57,7 +57,7 @@ def test_disputed_pairs_wait_for_an_adjudicator_whose_word_is_final(store: Store
     answer(store, 1, "bo", 2)
     (pair,) = read_answered(store)
     assert settle(store) == []
-    decision = Decision(pair, 2, "dora", "size is right", False, "a_j1")
+    decision = Decision(pair, 2, "dora", "size is right", False, "a_j1", pair.steps_for(2))
     store.append({"judgments": [adjudicated_row(decision, run_id="run_3")]})
     assert current(store) == [(2, "adjudicated", STEPS)]
     assert read_answered(store) == []
@@ -70,7 +70,8 @@ def test_an_adjudicator_may_overrule_what_is_settled(store: Store) -> None:
     assert read_answered(store) == []
     (pair,) = read_answered(store, candidate_id="c_1")
     for grade, act_id in ((0, "a_j1"), (1, "a_j2")):
-        store.append({"judgments": [adjudicated_row(Decision(pair, grade, "dora", None, False, act_id), run_id="r")]})
+        decision = Decision(pair, grade, "dora", None, False, act_id, pair.steps_for(grade))
+        store.append({"judgments": [adjudicated_row(decision, run_id="r")]})
         assert [(found, origin) for found, origin, _ in current(store)] == [(grade, "adjudicated")]
 
 

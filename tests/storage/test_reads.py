@@ -13,7 +13,7 @@ from storage.reads import READS
 from storage.store import Store
 from tests.storage.process.store_rows import answer, shop
 
-GIVEN: dict[str, Any] = {"ids": ["x"], "snapshot_ids": ["x"], "n": 3, "seed": 1}
+GIVEN: dict[str, Any] = {"ids": ["x"], "snapshot_ids": ["x"], "n": 3, "seed": 1, "after_place": -1}
 
 
 @pytest.mark.parametrize("name", sorted(READS))
@@ -35,7 +35,7 @@ def _empty(factory: pytest.TempPathFactory) -> Path:
     return _FOLDERS[0]
 
 
-NAMES = {"queries": "query_id"}
+NAMES = {"queries": "query_id", "pair_features": "pair_id"}
 
 
 @pytest.mark.parametrize("name", sorted(name for name, read in READS.items() if read.finds))

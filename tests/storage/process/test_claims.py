@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from storage.clock import now
+from storage.errors import UserError
 from storage.process import claims
 from storage.process.client import SocketTransport
 from storage.store import Store
@@ -18,8 +20,9 @@ from tests.conftest import stop_store_process
 from tests.storage.process.store_rows import answer, asks_twice, candidate, passed, shop
 
 
-def claimed(store: Store, account: str, n: int) -> list[int]:
-    return [int(text[2:], 16) for text in store.claim(account, n).column("candidate_id").to_pylist()]
+def claimed(store: Store, account: str, n: int, *, among: Sequence[int] | None = None) -> list[int]:
+    names = None if among is None else [f"c_{number:016x}" for number in among]
+    return [int(text[2:], 16) for text in store.claim(account, n, among=names).column("candidate_id").to_pylist()]
 
 
 def test_the_least_certain_come_first_and_a_second_reviewer_gets_the_next(store: Store) -> None:
@@ -135,6 +138,56 @@ def test_thirty_reviewers_at_once_are_never_more_on_a_candidate_than_the_policy_
         stop_store_process(tmp_path)
 
 
+@pytest.mark.parametrize("n_required", [1, 2])
+def test_thirty_over_lists_and_the_queue_never_answer_a_candidate_more_often_than_the_policy_wants(
+    tmp_path: Path, n_required: int
+) -> None:
+    """Half ask the queue, half name candidates; what they are given they answer, or put off and answer once it is
+    given to them again. Few candidates, so that everybody is after the same ones.
+    """
+    counted = threading.Lock()
+    answers: Counter[int] = Counter()
+    failures: list[BaseException] = []
+    setting_up = Store(SocketTransport(tmp_path), sees_test=True)
+    try:
+        setting_up.append({**shop(60), "review_causes": [asks_twice()] if n_required == 2 else []})
+
+        def review(place: int) -> None:
+            name, draws = f"r{place:02d}", random.Random(place)
+            try:
+                with Store(SocketTransport(tmp_path), sees_test=True) as store:
+                    for turn in range(10):
+                        if place % 2:
+                            got = claimed(store, name, 2)
+                        else:
+                            named = draws.sample(range(60), 8)
+                            got = claimed(store, name, 4, among=named)
+                            assert got == [number for number in named if number in got]
+                        for number in got:
+                            if draws.random() < 0.4:
+                                put_off = answer(number, name, act="later", response_id=f"l_{name}_{number}_{turn}")
+                                store.append({"responses": [put_off]})
+                                if not claimed(store, name, 1, among=[number]):
+                                    continue
+                            with counted:
+                                answers[number] += 1
+                            store.append({"responses": [answer(number, name, sequence=1000 + number)]})
+            except BaseException as error:
+                failures.append(error)
+
+        reviewers = [threading.Thread(target=review, args=(place,)) for place in range(30)]
+        for thread in reviewers:
+            thread.start()
+        for thread in reviewers:
+            thread.join()
+        assert not failures
+        assert max(answers.values()) == n_required and len(answers) > 50
+        assert setting_up.rebuild() == {"candidate_status": 0}
+    finally:
+        setting_up.close()
+        stop_store_process(tmp_path)
+
+
 def test_an_acknowledged_answer_closes_its_pair_before_it_is_committed(tmp_path: Path) -> None:
     """Claims do not wait for the fold: the desk is told of answers as they are acknowledged."""
     store = Store(SocketTransport(tmp_path), sees_test=True)
@@ -178,3 +231,75 @@ def test_what_was_put_off_is_remembered_by_the_store(tmp_path: Path) -> None:
         store.append({**shop(2), "responses": [answer(0, "ana", act="later")]})
     with Store.embedded(tmp_path) as store:
         assert claimed(store, "ana", 1) == [1]
+
+
+def test_candidates_that_are_named_are_leased_in_their_order_wherever_the_queue_has_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_HEAD", claims._HEAD.replace(f"limit {claims.HEAD}", "limit 2"))
+    monkeypatch.setattr(claims, "HEAD", 2)
+    store.append(shop(6))
+    assert claimed(store, "ana", 1) == [0]
+    assert claimed(store, "bo", 9, among=[5, 0, 3, 5, 77]) == [5, 3]  # ana holds 0, and there is no 77
+    assert claimed(store, "chen", 9, among=[3]) == []
+    assert claimed(store, "chen", 9) == [1, 2, 4]
+    assert claimed(store, "bo", 1, among=[3, 5]) == [3]  # her own leases are no bar
+    assert claimed(store, "bo", 9, among=[]) == []
+
+
+def test_half_a_character_names_no_candidate(store: Store) -> None:
+    with pytest.raises(UserError, match="half of a character"):
+        store.claim("ana", 1, among=["c_\ud800"])
+
+
+def test_a_named_candidate_that_has_its_answers_or_was_settled_is_not_given_out(store: Store) -> None:
+    store.append(shop(3))
+    store.append({"responses": [answer(0, "ana"), answer(1, "bo", act="discarded")]})
+    assert claimed(store, "chen", 9, among=[0, 1, 2]) == [2]
+
+
+def test_a_named_candidate_is_leased_though_an_answer_to_it_is_still_wanted_elsewhere(store: Store) -> None:
+    store.append({**shop(1), "review_causes": [asks_twice()]})
+    store.append({"responses": [answer(0, "ana")]})
+    assert [claimed(store, name, 1, among=[0]) for name in ("ana", "bo", "chen")] == [[], [0], []]
+
+
+def test_what_was_put_off_and_taken_up_again_is_not_free_for_others(store: Store) -> None:
+    store.append(shop(1))
+    assert claimed(store, "ana", 1) == [0]
+    store.append({"responses": [answer(0, "ana", act="later")]})
+    assert claimed(store, "ana", 1) == [0]  # nothing else is left, so it is on her screen again
+    assert claimed(store, "bo", 1) == []
+    store.append({"responses": [answer(0, "ana", act="later", response_id="a_again", sequence=2)]})
+    assert claimed(store, "bo", 1) == [0]
+
+
+def test_leases_that_come_as_rows_count_at_once(store: Store) -> None:
+    store.append(shop(2))
+    assert claimed(store, "ana", 1) == [0]  # the desk has read the leases
+    until = now() + timedelta(days=1)
+    row = {"lease_id": "a_lease", "candidate_id": f"c_{1:016x}", "account": "bo", "until": until, "created_at": now()}
+    store.append({"leases": [row]})
+    assert claimed(store, "chen", 2) == []
+    assert claimed(store, "bo", 2) == [1]
+
+
+def test_a_pair_that_was_sent_back_goes_to_who_answered_it(store: Store) -> None:
+    store.append(shop(2))
+    assert claimed(store, "ana", 1) == [0]
+    given = answer(0, "ana")
+    store.append({"responses": [given]})
+    assert claimed(store, "ana", 2) == [1]
+    row = {
+        "send_back_id": "b_1",
+        "candidate_id": f"c_{0:016x}",
+        "pair_id": f"p_{0:016x}",
+        "account": "dora",
+        "response_ids": [given["response_id"]],
+        "n_required": 1,
+        "reason": "read the width again",
+        "created_at": now(),
+    }
+    store.append({"send_backs": [row]})
+    assert claimed(store, "ana", 2) == [0, 1]  # first: it has a cause now
+    assert store.rebuild() == {"candidate_status": 0}

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from storage.process.migrate import migrate
 from storage.process.standing import acts_sql, current_judgments_sql, standing_sql
-from storage.rows import ResponseRow
+from storage.rows import ResponseRow, SendBackRow
 from storage.store import as_table
-from tests.review_app.act_histories import ACCOUNTS, START, YEAR, Place, Step, play, steps
-from tests.review_app.acts_model import effective_time, is_withdrawn, own_acts, standing_act
+from tests.review_app.act_histories import ACCOUNTS, START, YEAR, Place, Sending, Step, play, send_back, sendings, steps
+from tests.review_app.acts_model import effective_time, is_sent_back, is_withdrawn, own_acts, standing_act
 
 PLACE = Place("x", (("p_0", "c_0"), ("p_1", "c_1"), ("p_2", "c_2")))
 PAIR_IDS = [pair_id for pair_id, _ in PLACE.pairs]
@@ -47,22 +47,26 @@ def test_a_view_is_the_text_the_owner_runs_over_touched_pairs(database: Connecti
     assert said[view] == said["the_text"]
 
 
-def standing_ids(connection: Connection, rows: Sequence[ResponseRow]) -> dict[tuple[str, str], str]:
+def standing_ids(
+    connection: Connection, rows: Sequence[ResponseRow], send_backs: Sequence[SendBackRow] = ()
+) -> dict[tuple[str, str], str]:
     """Run the SQL over the rows; return what stands by pair and account."""
-    given_rows = as_table(rows) if rows else connection.sql("from responses limit 0").to_arrow_table()
-    connection.register("some_acts", given_rows)
+    for name, table, some in (("some_acts", "responses", rows), ("some_send_backs", "send_backs", send_backs)):
+        given_rows = as_table(some) if some else connection.sql(f"from {table} limit 0").to_arrow_table()
+        connection.register(name, given_rows)
     try:
         found = connection.execute(
-            f"select pair_id, account, response_id from ({standing_sql('some_acts')})"
+            f"select pair_id, account, response_id from ({standing_sql('some_acts', 'some_send_backs')})"
         ).fetchall()
     finally:
         connection.unregister("some_acts")
+        connection.unregister("some_send_backs")
     assert len({(pair_id, account) for pair_id, account, _ in found}) == len(found)
     return {(pair_id, account): response_id for pair_id, account, response_id in found}
 
 
-def expected_ids(rows: Sequence[ResponseRow]) -> dict[tuple[str, str], str]:
-    found = {(p, a): standing_act(rows, p, a) for p in PAIR_IDS for a in ACCOUNTS}
+def expected_ids(rows: Sequence[ResponseRow], send_backs: Sequence[SendBackRow] = ()) -> dict[tuple[str, str], str]:
+    found = {(p, a): standing_act(rows, p, a, send_backs) for p in PAIR_IDS for a in ACCOUNTS}
     return {key: act.response_id for key, act in found.items() if act is not None}
 
 
@@ -70,31 +74,41 @@ many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 
 @many
-@given(drawn=st.lists(steps(3), min_size=4, max_size=14), data=st.data())
+@given(drawn=st.lists(steps(3), min_size=4, max_size=14), sent=st.lists(sendings(3), max_size=3), data=st.data())
 def test_whatever_has_arrived_the_sql_says_what_the_rules_say(
-    database: Connection, drawn: list[Step], data: st.DataObject
+    database: Connection, drawn: list[Step], sent: list[Sending], data: st.DataObject
 ) -> None:
-    rows = data.draw(st.permutations(play(PLACE, drawn)))
+    acts = play(PLACE, drawn)
+    rows = data.draw(st.permutations([*acts, *send_back(PLACE, sent, acts)]))
     for n_arrived in range(len(rows) + 1):
-        assert standing_ids(database, rows[:n_arrived]) == expected_ids(rows[:n_arrived])
+        responses = [row for row in rows[:n_arrived] if isinstance(row, ResponseRow)]
+        send_backs = [row for row in rows[:n_arrived] if isinstance(row, SendBackRow)]
+        assert standing_ids(database, responses, send_backs) == expected_ids(responses, send_backs)
 
 
 @many
-@given(drawn=st.lists(steps(3), min_size=4, max_size=14))
-def test_the_order_and_the_undone_of_every_act_are_the_rules(database: Connection, drawn: list[Step]) -> None:
+@given(drawn=st.lists(steps(3), min_size=4, max_size=14), sent=st.lists(sendings(3), max_size=3))
+def test_the_order_and_the_undone_and_sent_back_of_every_act_are_the_rules(
+    database: Connection, drawn: list[Step], sent: list[Sending]
+) -> None:
     rows = play(PLACE, drawn)
-    database.register("some_acts", as_table(rows) if rows else database.sql("from responses limit 0").to_arrow_table())
+    send_backs = send_back(PLACE, sent, rows)
+    for name, table, some in (("some_acts", "responses", rows), ("some_send_backs", "send_backs", send_backs)):
+        database.register(name, as_table(some) if some else database.sql(f"from {table} limit 0").to_arrow_table())
     found = {
-        response_id: (effective_at, withdrawn)
-        for response_id, effective_at, withdrawn in database.execute(
-            f"select response_id, effective_at, is_withdrawn from ({acts_sql('some_acts')})"
+        response_id: told
+        for response_id, *told in database.execute(
+            "select response_id, effective_at, is_withdrawn, is_sent_back "
+            f"from ({acts_sql('some_acts', 'some_send_backs')})"
         ).fetchall()
     }
     database.unregister("some_acts")
+    database.unregister("some_send_backs")
     expected = {}
     for act in rows:
         own = own_acts(rows, act.pair_id, act.account)
-        expected[act.response_id] = (effective_time(act, own), is_withdrawn(act, own))
+        told = [effective_time(act, own), is_withdrawn(act, own), is_sent_back(act, send_backs)]
+        expected[act.response_id] = told
     assert found == expected
 
 

@@ -28,7 +28,7 @@ PREFIXES = {
     "run_id": "run", "train_run_id": "run", "pair_mutation_id": "m",
 }  # fmt: skip
 SECRET = "ana said 2"  # what a person typed: it names an account
-TYPED_REASONS = ("responses", "judgments", "approvals", "revocations", "erasures")
+TYPED_REASONS = ("responses", "send_backs", "judgments", "approvals", "revocations", "erasures")
 
 
 def split_of(i: int) -> str:
@@ -49,7 +49,7 @@ def value(table: str, column: str, kind: str, i: int) -> Any:
         "act": lambda: "submitted",
         "target_id": lambda: None,
         "origin": lambda: "consensus" if table == "judgments" else "import",
-        "response_ids": lambda: [id_of("a", i)],
+        "response_ids": lambda: [] if table == "send_backs" else [id_of("a", i)],
         "reason": lambda: SECRET if table in TYPED_REASONS else f"reason {i}",
         "status": lambda: "finished",
         "config": lambda: json.dumps({"file": "/home/ana/shop/pairs.csv", "by": "ana", "model": "Qwen/Qwen3", "i": i}),

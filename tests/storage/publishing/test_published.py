@@ -72,6 +72,9 @@ def test_what_is_added_to_a_copy_equals_what_is_built_anew(shop: StoreFile) -> N
         )
         shop.insert("judgments", [{"pair_id": id_of("p", 1), "origin": "adjudicated", "response_ids": []}])
 
+    def send_back() -> None:
+        shop.insert("send_backs", [{"pair_id": id_of("p", 2), "response_ids": ["a_2"]}])
+
     def update() -> None:
         shop.update("update runs set status = 'failed', counts = '{}', finished_at = null")
         shop.update("update jobs set status = 'gone'")
@@ -85,7 +88,7 @@ def test_what_is_added_to_a_copy_equals_what_is_built_anew(shop: StoreFile) -> N
         shop.pin({"dee": "person_d"})
         shop.insert("responses", [{"account": "dee"}])
 
-    rounds: list[Callable[[], None]] = [lambda: shop.grow(7), act, update, decide, lambda: shop.grow(1)]
+    rounds: list[Callable[[], None]] = [lambda: shop.grow(7), act, send_back, update, decide, lambda: shop.grow(1)]
     for change in rounds:
         change()
         alter(shop.copy, MARK)
@@ -94,6 +97,15 @@ def test_what_is_added_to_a_copy_equals_what_is_built_anew(shop: StoreFile) -> N
         added = shop.contents()
         added["grades"] = [row for row in added["grades"] if "altered" not in row]
         assert added == shop.contents_built_anew()
+
+
+def test_an_answer_that_was_sent_back_stands_no_more_and_of_test_pairs_nobody_is_told(shop: StoreFile) -> None:
+    shop.insert("send_backs", [{"pair_id": id_of("p", i), "response_ids": [id_of("a", i)]} for i in (2, 4)])
+    shop.publish()
+    assert shop.ask("select pair_id from standing_responses where pair_id in ('p_1', 'p_2')") == [("p_1",)]
+    assert shop.ask("select pair_id from current_judgments where pair_id in ('p_1', 'p_2')") == [("p_1",)]
+    # rows 4 and 9 of the ten speak of test pairs, and so does the second of these
+    assert shop.ask("select count(*), count(*) filter (pair_id = 'p_4') from send_backs") == [(9, 0)]
 
 
 def test_a_copy_that_does_not_know_what_changed_takes_the_status_of_all(shop: StoreFile) -> None:

@@ -274,6 +274,17 @@ def _fill_review(connection: duckdb.DuckDBPyConnection) -> None:
             "origin": "consensus", "response_ids": answers[SHELF_PAIR], "steps": STEPS,
         }
     )  # fmt: skip
+    insert(
+        connection,
+        "send_backs",
+        [
+            {
+                "send_back_id": "b_1", "candidate_id": candidate_id(CHILD_PAIR), "pair_id": CHILD_PAIR,
+                "account": "ada", "response_ids": answers[CHILD_PAIR], "n_required": 2, "reason": "her own words",
+                "created_at": AT,
+            }
+        ],
+    )  # fmt: skip
     stamp = {"grade": 1, "is_replayed": False, "reason": "her own words", "run_id": "run_respond", "created_at": AT}
     insert(connection, "judgments", [{**row, **stamp} for row in rows])
     edit = json.dumps({"grade": 1, "steps": json.loads(STEPS)})

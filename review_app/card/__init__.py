@@ -1,0 +1,1 @@
+"""What runs in the browser: one component with the queue and the journal in it."""

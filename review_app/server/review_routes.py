@@ -1,0 +1,102 @@
+"""The routes of the review card: claim, save, look up, comment. Each hands JSON to a use case and its answer back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from review_app.review_desk import (
+    claim_cards,
+    comment,
+    own_trail,
+    read_cards,
+    read_guideline,
+    rule_brief,
+    save_acts,
+)
+from review_app.server.api import Desk, Route
+from storage.clock import now
+from storage.errors import UserError
+from storage.people.accounts import Act
+
+
+def _claim(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    held = _texts(body, "held")
+    cards = claim_cards(
+        desk.person, desk.store, int(_number(body, "n")), held=held, is_blind=body.get("is_blind") is True
+    )
+    return {"cards": cards, "n_waiting": desk.store.read("queue_length")["n"][0].as_py(), "now": _ms(now())}
+
+
+def _cards(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    return {"cards": read_cards(desk.person, desk.store, _texts(body, "candidate_ids"))}
+
+
+def _acts(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    acts = body.get("acts")
+    if not isinstance(acts, list):
+        raise UserError("`acts` must be a list of acts")
+    return {"receipts": [receipt.to_dict() for receipt in save_acts(desk.person, desk.store, acts)], "now": _ms(now())}
+
+
+def _trail(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    before = _number(body, "before") if "before" in body else None
+    moment = None if before is None else datetime.fromtimestamp(before / 1000, UTC).replace(tzinfo=None)
+    return {"acts": own_trail(desk.person, desk.store, before=moment), "now": _ms(now())}
+
+
+def _rule(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    return rule_brief(desk.person, desk.store, _text(body, "rule_id"))
+
+
+def _guideline(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    named = body.get("instruction_id")
+    return {"text": read_guideline(desk.person, desk.store, named if isinstance(named, str) else None)}
+
+
+def _comment(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
+    comment_id = comment(
+        desk.person,
+        desk.store,
+        _text(body, "candidate_id"),
+        _text(body, "text"),
+        session=_text(body, "session"),
+        sequence=int(_number(body, "sequence")),
+    )
+    return {"comment_id": comment_id}
+
+
+ROUTES = (
+    Route("POST", "/api/claim", Act.REVIEW, _claim),
+    Route("POST", "/api/cards", Act.REVIEW, _cards),
+    Route("POST", "/api/acts", Act.REVIEW, _acts),
+    Route("POST", "/api/trail", Act.REVIEW, _trail),
+    Route("POST", "/api/rule", Act.REVIEW, _rule),
+    Route("POST", "/api/guideline", Act.REVIEW, _guideline),
+    Route("POST", "/api/comment", Act.REVIEW, _comment),
+)
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise UserError(f"`{name}` must be a text, it is {value!r:.80}")
+    return value
+
+
+def _texts(body: dict[str, Any], name: str) -> list[str]:
+    values = body.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values) or len(values) > 1000:
+        raise UserError(f"`{name}` must be a list of at most 1,000 texts")
+    return values
+
+
+def _number(body: dict[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+        raise UserError(f"`{name}` must be a number, it is {value!r:.80}")
+    return float(value)
+
+
+def _ms(moment: datetime) -> float:
+    return moment.replace(tzinfo=UTC).timestamp() * 1000

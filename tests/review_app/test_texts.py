@@ -1,0 +1,51 @@
+"""Both languages say everything, with the same names to fill in; and no page asks for a text that is not there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from review_app.texts import LANGUAGES, closest_language, texts
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+AREAS = sorted(file.name for file in resources.files("review_app.texts").iterdir() if file.name.endswith(".toml"))
+NAMES = re.compile(r"\{(\w*)[^}]*\}")
+_ASKED = re.compile(r"""say\(\s*["'`]([a-z_]+\.[a-z_0-9]+)["'`]""")
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_text_is_there_in_every_language_with_the_same_names(area: str) -> None:
+    for key, said in tomllib.loads((resources.files("review_app.texts") / area).read_text(encoding="utf-8")).items():
+        assert set(said) == set(LANGUAGES), (area, key)
+        assert all(text.strip() for text in said.values()), (area, key)
+        names = {language: sorted(set(NAMES.findall(text))) for language, text in said.items()}
+        assert len({tuple(found) for found in names.values()}) == 1, (area, key, names)
+
+
+def test_texts_do_not_shout_or_boast() -> None:
+    for key, text in texts("en").items():
+        assert "!" not in text, key
+        assert "successfully" not in text.lower(), key
+
+
+def test_every_text_a_page_asks_for_by_name_is_there() -> None:
+    files = [*(ROOT / "review_app").rglob("*.py"), *(ROOT / "review_app").rglob("*.js")]
+    asked = {key: file.name for file in files for key in _ASKED.findall(file.read_text(encoding="utf-8"))}
+    assert len(asked) > 50
+    missing = {key: name for key, name in asked.items() if key not in texts("en") and not key.endswith("_")}
+    assert missing == {}
+
+
+def test_a_locale_finds_its_language_and_an_unknown_one_english() -> None:
+    assert [closest_language(asked) for asked in ("zh-CN", "zh_TW", "en-GB", "fr", "", None)] == [
+        "zh",
+        "zh",
+        "en",
+        "en",
+        "en",
+        "en",
+    ]
