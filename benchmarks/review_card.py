@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
 from benchmarks.review_clients import Sent
 
@@ -30,7 +30,7 @@ FLAGS = (
     "--disable-sync",
 )
 PROBE = Path(__file__).with_name("review_probe.js")
-WINDOW = {"width": 1366, "height": 800}
+WINDOW: ViewportSize = {"width": 1366, "height": 800}
 GRADES = "0123"
 NEXT = "Enter"
 SAVED = '.af-saved[data-state="saved"]'
@@ -111,7 +111,7 @@ class Card:
             else:
                 key, n = ("a" if rng.random() < 2 / 3 else rng.choice(GRADES)), n + 1
             self._page.keyboard.press(key)
-            due += gap
+            due = max(due + gap, time.monotonic())  # nobody catches up
         self.settle()
         return self._seen()
 

@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -251,7 +252,7 @@ def _logged(app: Served, report: Report) -> None:
 
 def _check(root: Path, kept: Kept, report: Report) -> None:
     """Hold what was acknowledged against the database, now that nobody has it open."""
-    lots = [("typed in the browser", kept.typed, None)]
+    lots: list[tuple[str, list[Sent], datetime | None]] = [("typed in the browser", kept.typed, None)]
     if kept.attended is not None:
         lots.append(("by the crowd", kept.attended.sent, kept.attended.since))
     for what, sent, since in lots:

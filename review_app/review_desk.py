@@ -30,11 +30,15 @@ from storage.store import Store
 MOST_CARDS = 300  # of a claim: ten minutes of a fast reviewer who loses the network
 MOST_ACTS = 500
 MOST_COMMENT_CHARACTERS = 4000
+MOST_STEP_CHARACTERS = 4000
+MOST_SHARE = 5  # of what waits one person holds at most a fifth, or a few
+FEW_CARDS = 40
 # Causes a reviewer may be told; the others speak of what somebody else answered, or mark an audit.
 _TOLD_CAUSES = ("rule_conflict", "low_confidence")
 _AUDIT = "blind_audit"
+_NAME_IN_USE = "this session has used this number for another candidate; nothing is stored twice"
 # label and text; JSON knows no pairs
-SentStep = Annotated[list[str], Field(min_length=2, max_length=2)]
+SentStep = Annotated[list[Annotated[str, Field(max_length=MOST_STEP_CHARACTERS)]], Field(min_length=2, max_length=2)]
 
 
 class SentAct(BaseModel):
@@ -56,16 +60,21 @@ class SentAct(BaseModel):
     reason: str | None = Field(default=None, max_length=MOST_COMMENT_CHARACTERS)
     target: str | None = Field(default=None, max_length=160)
     seconds: float | None = Field(default=None, ge=0, le=86_400)
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a sent act: stored, or refused in words. `suggestion` is told once a grade is stored."""
+    """What became of a sent act: stored, or refused in words.
+
+    `suggestion` is told once a grade is stored, with the rules' `votes` where the card was blind.
+    """
 
     session: str
     sequence: int
     refused: str | None = None
     suggestion: Mapping[str, Any] | None = None
+    votes: Sequence[Mapping[str, Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -73,6 +82,7 @@ class Receipt:
             "sequence": self.sequence,
             "refused": self.refused,
             "suggestion": self.suggestion,
+            "votes": list(self.votes),
         }
 
 
@@ -84,8 +94,8 @@ def claim_cards(
     A tab holds cards that others of the person's tabs do not: whoever asks names all of them.
     """
     require(person, Act.REVIEW)
-    n = max(0, min(n, MOST_CARDS))
-    leased = store.claim(person.account, min(n + len(held), 2 * MOST_CARDS)).column("candidate_id").to_pylist()
+    most = min(MOST_CARDS, max(FEW_CARDS, store.read("queue_length")["n"][0].as_py() // MOST_SHARE))
+    leased = store.claim(person.account, min(max(0, n) + len(held), most)).column("candidate_id").to_pylist()
     return read_cards(person, store, [one for one in leased if one not in held][:n], is_blind=is_blind)
 
 
@@ -99,11 +109,9 @@ def read_cards(
     rows = {
         row["candidate_id"]: row for row in store.read("review_cards", candidate_ids=list(candidate_ids)).to_pylist()
     }
-    votes: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for vote in store.read("votes_on_candidates", candidate_ids=list(candidate_ids)).to_pylist():
-        votes[vote.pop("candidate_id")].append(vote)
+    votes = _votes(store, candidate_ids)
     return [
-        _card(rows[candidate_id], votes[candidate_id], is_blind=is_blind)
+        _card(rows[candidate_id], votes.get(candidate_id, []), is_blind=is_blind)
         for candidate_id in candidate_ids
         if candidate_id in rows
     ]
@@ -118,18 +126,28 @@ def save_acts(person: Pin, store: Store, sent: Sequence[Any]) -> list[Receipt]:
     scale = read_scale(store)
     asked = list({act.candidate_id for act in acts})
     proposals = {row["candidate_id"]: row for row in store.read("proposals", candidate_ids=asked).to_pylist()}
+    blind = {act.candidate_id for act in acts if act.is_blind and act.act == ResponseAct.SUBMITTED}
+    votes = _votes(store, sorted(blind))
     responses: list[Response] = []
+    named: dict[tuple[str, int], str] = {}
     for act in acts:
         try:
+            if named.setdefault((act.session, act.sequence), act.candidate_id) != act.candidate_id:
+                raise UserError(_NAME_IN_USE)
             response = _response(act, person, proposals, scale)
         except UserError as error:
             receipts.append(Receipt(act.session, act.sequence, refused=str(error)))
             continue
         responses.append(response)
-        proposed = proposals[act.candidate_id] if response.act is ResponseAct.SUBMITTED else None
-        receipts.append(Receipt(act.session, act.sequence, suggestion=_suggestion(proposed) if proposed else None))
+        if response.act is ResponseAct.SUBMITTED:
+            shown = _suggestion(proposals[act.candidate_id])
+            receipts.append(Receipt(act.session, act.sequence, None, shown, votes.get(act.candidate_id, ())))
+        else:
+            receipts.append(Receipt(act.session, act.sequence))
     if responses:
-        save(store, responses, proposals={one: (row["grade"], row["steps"]) for one, row in proposals.items()})
+        n_new = save(store, responses, proposals={one: (row["grade"], row["steps"]) for one, row in proposals.items()})
+        if n_new < len(responses):
+            receipts = _without_others(person, store, acts, receipts)
     return receipts
 
 
@@ -218,6 +236,32 @@ def _suggestion(row: Mapping[str, Any]) -> dict[str, Any]:
         "proposer": row.get("proposer"),
         "steps": [[step.label, step.text] for step in steps],
     }
+
+
+def _votes(store: Store, candidate_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    votes: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    if candidate_ids:
+        for vote in store.read("votes_on_candidates", candidate_ids=list(candidate_ids)).to_pylist():
+            votes[vote.pop("candidate_id")].append(vote)
+    return votes
+
+
+def _without_others(person: Pin, store: Store, acts: Sequence[SentAct], receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Refuse acts whose name stands for an act on another candidate: they were not stored, and are told nothing."""
+    names = {(act.session, act.sequence): action_id(person.account, act.session, act.sequence) for act in acts}
+    found = store.read("candidates_of_responses", response_ids=sorted(set(names.values()))).to_pylist()
+    held = {row["response_id"]: row["candidate_id"] for row in found}
+    others = {
+        (act.session, act.sequence): act.candidate_id
+        for act in acts
+        if held.get(names[act.session, act.sequence]) != act.candidate_id
+    }
+    return [
+        Receipt(receipt.session, receipt.sequence, receipt.refused or _NAME_IN_USE)
+        if (receipt.session, receipt.sequence) in others
+        else receipt
+        for receipt in receipts
+    ]
 
 
 def _checked(sent: Sequence[Any]) -> tuple[list[SentAct], list[Receipt]]:

@@ -221,13 +221,13 @@ class AdjudicatePage extends KeyedPage {
       this.closeNews();
       this.goBack(entry.candidate_id);
     };
+    this.tell(null);
     this.news.hidden = false;
     this.news.replaceChildren(
       h("p", {}, h("b", {}, entry.about.query), " · ", entry.about.title),
       h("ul", {}, news.map(line)),
       h("p", {}, say("adjudicate.not_taken")),
       h("button", { type: "button", onclick: look }, h("kbd", {}, keyName(this.keymap.keys.back)), say("adjudicate.look_again")),
-      " ",
       h("button", { type: "button", onclick: () => this.closeNews() }, say("review.dismiss")),
     );
     this.decided = [...this.decided.filter((one) => one !== entry.candidate_id), entry.candidate_id];

@@ -3,7 +3,7 @@
 export class ApiError extends Error {
   constructor(kind, message) {
     super(message);
-    this.kind = kind; // offline, login, refused, server
+    this.kind = kind; // offline, login, forbidden, refused, server
   }
 }
 
@@ -34,7 +34,7 @@ export class Api {
     }
     const told = await answer.json().catch(() => ({}));
     if (answer.ok) return told;
-    const kind = answer.status === 401 ? "login" : answer.status >= 500 || answer.status === 429 ? "server" : "refused";
+    const kind = { 401: "login", 403: "forbidden", 429: "server" }[answer.status] || (answer.status >= 500 ? "server" : "refused");
     throw new ApiError(kind, told.error || `${answer.status}`);
   }
 }

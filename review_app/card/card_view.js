@@ -9,11 +9,13 @@ const MOST_VOTES = 8;
 const LONG = 1200; // characters of a body that are shown whole
 
 export class CardView {
-  constructor({ say, scale, onrule, onstep }) {
+  constructor({ say, scale, onrule, onstep, onnext, onedit }) {
     this.say = say;
     this.scale = scale;
     this.onrule = onrule;
     this.onstep = onstep;
+    this.onnext = onnext;
+    this.onedit = onedit;
     this.query = h("h1", { class: "af-query" });
     this.why = h("span", { class: "af-why" });
     this.doc = h("article", { class: "af-doc", tabindex: "0", "aria-label": say("review.document") });
@@ -78,7 +80,13 @@ export class CardView {
 
   field([name, value]) {
     const { card } = this;
-    const kind = card.conflicting_fields.includes(name) ? "conflict" : card.matched_fields.includes(name) ? "match" : "";
+    const kind = isUnclear(card, value)
+      ? ""
+      : card.conflicting_fields.includes(name)
+        ? "conflict"
+        : card.matched_fields.includes(name)
+          ? "match"
+          : "";
     return h(
       "div",
       { class: `af-field ${kind ? `af-${kind}` : ""}` },
@@ -87,7 +95,7 @@ export class CardView {
         "dd",
         {},
         marked(value, card.terms),
-        kind ? h("span", { class: "af-said" }, this.say(`review.field_${kind}`)) : "",
+        kind ? [" ", h("span", { class: "af-said" }, this.say(`review.field_${kind}`))] : "",
       ),
     );
   }
@@ -112,6 +120,7 @@ export class CardView {
       this.suggestion.replaceChildren(
         h("p", { class: "af-empty" }, say(state.isAnswered ? "review.suggestion_later" : "review.suggestion_blind")),
         this.standing(state),
+        this.nextButton(state),
       );
       return;
     }
@@ -127,18 +136,20 @@ export class CardView {
             : h("span", { class: "af-number" }, say("review.confidence", { value: suggestion.confidence.toFixed(2) })),
         )
       : "";
-    const shown = state.isEditing ? state.labels : [...steps.keys()];
+    const labels = [...steps.keys()];
+    const shown = state.isEditing ? state.labels : labels;
     const list = h(
       "ol",
       { class: "af-steps" },
-      shown.map((label, place) => this.step(label, place, steps.get(label) || "", state)),
+      shown.map((label) => this.step(label, labels.indexOf(label), steps.get(label) || "", state)),
     );
-    this.suggestion.replaceChildren(head, list, this.standing(state), this.votes());
+    this.suggestion.replaceChildren(head, list, this.standing(state), this.nextButton(state), this.votes());
   }
 
+  // `place` is the step's among the suggestion's, -1 for one that it lacks.
   step(label, place, text, state) {
     const { say } = this;
-    const isWrong = state.wrongStep === place + 1;
+    const isWrong = place >= 0 && state.wrongStep === place + 1;
     const edited = state.steps ? (state.steps.get(label) ?? text) : text;
     const name = h(
       "button",
@@ -146,18 +157,25 @@ export class CardView {
         type: "button",
         class: "af-step-name",
         "aria-pressed": String(isWrong),
-        title: say("review.mark_wrong", { step: place + 1 }),
+        // Tab goes from text to text
+        tabindex: state.isEditing ? "-1" : "0",
+        disabled: place < 0,
+        title: place < 0 ? null : say("review.mark_wrong", { step: place + 1 }),
         onclick: () => this.onstep(place + 1),
       },
-      `${place + 1} ${say(`review.step_${label}`)}`,
+      place < 0 ? say(`review.step_${label}`) : `${place + 1} ${say(`review.step_${label}`)}`,
     );
     const said = isWrong ? h("span", { class: "af-said af-wrong" }, say("review.first_wrong")) : "";
     if (state.isEditing) {
-      const box = h("textarea", { rows: "2", "data-step": label, "aria-label": say(`review.step_${label}`) });
+      const named = say(`review.step_${label}`);
+      const box = h("textarea", { rows: "2", maxlength: "2000", "data-step": label, "aria-label": named });
       box.value = edited;
       const shown = h("div", { class: "af-diff" });
-      const draw = () => shown.replaceChildren(...diffed(text, box.value));
-      box.addEventListener("input", draw);
+      const draw = () => shown.replaceChildren(...(box.value === text ? [] : diffed(text, box.value)));
+      box.addEventListener("input", () => {
+        draw();
+        this.onedit();
+      });
       draw();
       return h("li", { class: isWrong ? "af-is-wrong" : "" }, name, box, shown, said);
     }
@@ -174,6 +192,12 @@ export class CardView {
       const called = vote ? shortened(vote.text, 60) : cited[1].slice(0, 8);
       return h("button", { type: "button", class: "af-rule", onclick: () => this.onrule(cited[1]) }, called);
     });
+  }
+
+  // For a mouse or a finger: after a blind answer the card stays until its person goes on.
+  nextButton(state) {
+    if (!state.isAnswered) return "";
+    return h("button", { type: "button", class: "af-next", onclick: () => this.onnext() }, this.say("review.next"));
   }
 
   standing(state) {
@@ -227,6 +251,15 @@ export class CardView {
     const isSame = [...steps].every(([label, text]) => (before.get(label) || "") === text);
     return isSame ? null : steps;
   }
+}
+
+// Words of refusal and of limits turn what a field means around: `nut free` and nuts, `max 1 l` and 0.5 l. The machine
+// compares words, so there it says nothing.
+const REFUSES = /\b(no|not|non|without|free|except|minus)\b|不要|不含|无|免|除/i;
+const LIMITS = /\b(under|below|over|above|max|min|up to|at most|at least|less|more|than)\b|以下|以上|以内|不超过|[<>≤≥]/i;
+
+function isUnclear(card, value) {
+  return REFUSES.test(card.query) || (/\d/.test(value) && LIMITS.test(card.query));
 }
 
 function markedQuery(card) {

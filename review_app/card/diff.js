@@ -16,6 +16,7 @@ export function wordDiff(before, after) {
         a[i] === b[j] ? common[(i + 1) * n + j + 1] + 1 : Math.max(common[(i + 1) * n + j], common[i * n + j + 1]);
     }
   }
+  if (common[0] < 0.4 * Math.max(a.length, b.length)) return join([["gone", before], ["new", after]]);
   const parts = [];
   let i = 0;
   let j = 0;

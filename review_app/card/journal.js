@@ -3,6 +3,7 @@
 // own acts; what a closed tab left is sent by the next one. The server takes each act once, however often it is sent.
 
 const BATCH = 100;
+const BATCH_CHARACTERS = 500_000; // the server reads some megabytes at once
 const WAITS = [300, 700, 1500, 3000, 6000, 12000];
 
 export class Journal {
@@ -61,7 +62,7 @@ export class Journal {
     return Object.keys(localStorage)
       .filter((key) => key.startsWith(start))
       .sort()
-      .map((key) => ({ key, ...JSON.parse(localStorage.getItem(key)) }));
+      .map((key) => ({ refused: "", ...parsed(localStorage.getItem(key)), key }));
   }
 
   dismiss(key) {
@@ -75,7 +76,7 @@ export class Journal {
     this.isSending = true;
     try {
       for (;;) {
-        const keys = this.pending().slice(0, BATCH);
+        const keys = this.batch(this.pending());
         if (!keys.length) break;
         await this.sendEntries(keys);
         this.trouble = null;
@@ -93,17 +94,23 @@ export class Journal {
     }
   }
 
+  // The next entries to send, no more at once than the server reads.
+  batch(keys) {
+    const taken = [];
+    let n = 0;
+    for (const key of keys.slice(0, BATCH)) {
+      n += JSON.stringify(this.read(key)).length;
+      if (taken.length && n > BATCH_CHARACTERS) break;
+      taken.push(key);
+    }
+    return taken;
+  }
+
   async sendEntries(keys) {
-    const entries = keys.map((key) => [key, this.read(key)]).filter(([, entry]) => entry);
-    const acts = entries.filter(([, entry]) => entry.kind === "act");
-    if (acts.length) {
-      const told = await this.api.post("acts", { acts: acts.map(([, { kind, ...act }]) => act) });
-      this.clock.set(told.now);
-      const receipts = new Map(told.receipts.map((one) => [`${one.session}:${one.sequence}`, one]));
-      for (const [key, act] of acts) {
-        const receipt = receipts.get(`${act.session}:${act.sequence}`);
-        if (receipt) this.settle(key, act, receipt.refused, receipt);
-      }
+    const entries = keys.map((key) => [key, this.read(key)]);
+    await this.sendActs(entries.filter(([, entry]) => entry.kind === "act"));
+    for (const [key, entry] of entries.filter(([, one]) => !["act", "comment"].includes(one.kind))) {
+      this.settle(key, entry, "an entry of this browser's journal cannot be read", {});
     }
     for (const [key, entry] of entries.filter(([, one]) => one.kind === "comment")) {
       const { kind, ...sent } = entry;
@@ -117,19 +124,36 @@ export class Journal {
     }
   }
 
-  settle(key, entry, refused, receipt) {
-    if (refused) {
-      localStorage.setItem(key.replace(":entry:", ":refused:"), JSON.stringify({ ...entry, refused }));
+  async sendActs(acts) {
+    if (!acts.length) return;
+    let told;
+    try {
+      told = await this.api.post("acts", { acts: acts.map(([, { kind, ...act }]) => act) });
+    } catch (error) {
+      if (error.kind !== "refused") throw error;
+      // one of them cannot be taken: alone it is refused, and the others go
+      if (acts.length === 1) this.settle(...acts[0], error.message, {});
+      else for (const act of acts) await this.sendActs([act]);
+      return;
     }
+    this.clock.set(told.now);
+    const receipts = new Map(told.receipts.map((one) => [`${one.session}:${one.sequence}`, one]));
+    for (const [key, act] of acts) {
+      const receipt = receipts.get(`${act.session}:${act.sequence}`) || { refused: "the server said nothing of this act" };
+      this.settle(key, act, receipt.refused, receipt);
+    }
+  }
+
+  settle(key, entry, refused, receipt) {
     localStorage.removeItem(key);
     this.memory.delete(key);
+    if (refused) localStorage.setItem(key.replace(":entry:", ":refused:"), JSON.stringify({ ...entry, refused }));
     this.onreceipt(entry, receipt);
   }
 
   read(key) {
     if (this.memory.has(key)) return this.memory.get(key);
-    const text = localStorage.getItem(key);
-    return text && JSON.parse(text);
+    return parsed(localStorage.getItem(key)) || { kind: "unreadable" };
   }
 
   // While a tab lives it holds a lock of its session's name, so others know what it left from what it is sending.
@@ -158,7 +182,7 @@ export class Journal {
       if (await this.isAlive(session)) continue;
       try {
         for (let keys = this.pending(session); keys.length; keys = this.pending(session)) {
-          await this.sendEntries(keys.slice(0, BATCH));
+          await this.sendEntries(this.batch(keys));
         }
       } catch (error) {
         this.trouble = error;
@@ -184,7 +208,7 @@ export class Journal {
     for (const key of Object.keys(localStorage).filter((one) => one.startsWith(start))) {
       const session = key.slice(start.length);
       if (session === this.session) continue;
-      if (await this.isAlive(session)) held.push(...JSON.parse(localStorage.getItem(key) || "[]"));
+      if (await this.isAlive(session)) held.push(...Object.values(parsed(localStorage.getItem(key)) || {}));
       else localStorage.removeItem(key);
     }
     return held;
@@ -194,6 +218,16 @@ export class Journal {
     clearTimeout(this.timer);
     localStorage.removeItem(`${this.prefix}held:${this.session}`);
     this.stop.abort();
+  }
+}
+
+// What stands in this browser's storage may have been cut off or written by somebody else.
+export function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" ? value : null;
+  } catch {
+    return null;
   }
 }
 

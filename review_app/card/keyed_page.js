@@ -16,8 +16,18 @@ export class KeyedPage {
     window.addEventListener("keydown", (event) => this.press(event), { capture: true, signal });
     window.addEventListener("resize", () => this.fit(), { signal });
     window.addEventListener("beforeunload", (event) => this.saved.isAtRisk && event.preventDefault(), { signal });
+    const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+    const redraw = () => setTimeout(() => (element.dataset.theme = themeOf(root)), 400);
+    scheme.addEventListener("change", redraw, { signal });
+    this.help.element.addEventListener("close", () => this.redrawCommands(), { signal });
     this.fit();
     this.saved.draw();
+  }
+
+  // The bar shows the keys as they are now.
+  redrawCommands() {
+    const bar = this.root.querySelector(".af-commands");
+    if (bar) bar.replaceWith(this.commandBar(this.shown));
   }
 
   // The page fills the window: nothing on it moves, only its parts scroll.
@@ -27,6 +37,7 @@ export class KeyedPage {
   }
 
   commandBar(shown) {
+    this.shown = shown;
     const button = (command) =>
       h(
         "button",
@@ -34,12 +45,19 @@ export class KeyedPage {
           type: "button",
           class: "af-command",
           "aria-keyshortcuts": this.keymap.keys[command],
-          onclick: () => this.command(command),
+          onclick: (event) => this.byPointer(event, () => this.command(command)),
         },
         h("kbd", {}, keyName(this.keymap.keys[command])),
+        " ",
         this.named(command),
       );
     return h("div", { class: "af-commands" }, shown.map(button));
+  }
+
+  // A click acts once, and leaves no button behind that Enter would press on the next card.
+  byPointer(event, act) {
+    if (event.detail > 0) event.currentTarget.blur();
+    if (event.detail < 2) act();
   }
 
   // ---- keys
@@ -63,7 +81,10 @@ export class KeyedPage {
     if (isButton && (event.key === "Enter" || event.key === " ")) return;
     eat(event);
     if (["Shift", "CapsLock", "Dead", "Unidentified"].includes(event.key)) return;
-    if (this.entry.press(event.key)) return;
+    if (this.entry.choices && event.key !== "Escape") {
+      if (!this.entry.press(event.key)) this.tell("review.choose_first");
+      return;
+    }
     this.pressed(event);
   }
 

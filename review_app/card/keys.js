@@ -1,5 +1,7 @@
 // Which key does what. A person may give any command another key; the choice stays in this browser.
 
+import { parsed } from "./journal.js";
+
 export const COMMANDS = {
   accept: "a",
   edit: "e",
@@ -25,12 +27,7 @@ export class Keymap {
   constructor(storageKey, commands = COMMANDS) {
     this.storageKey = storageKey;
     this.commands = commands;
-    let chosen = {};
-    try {
-      chosen = JSON.parse(localStorage.getItem(storageKey) || "{}");
-    } catch {
-      // what cannot be read was not written by us: the default keys hold
-    }
+    const chosen = parsed(localStorage.getItem(storageKey)) || {}; // what cannot be read leaves the usual keys
     this.chosen = chosen;
     this.keys = { ...commands };
     for (const [command, key] of Object.entries(chosen)) if (command in commands) this.keys[command] = key;

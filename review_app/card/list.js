@@ -89,7 +89,7 @@ class ListPage extends KeyedPage {
     this.help = new HelpPanel({ say, keymap: this.keymap, named: (one) => this.named(one), about: "list.keys_about" });
     const bar = gradeBar(scale, {
       say,
-      ongrade: (grade) => this.grade(grade),
+      ongrade: (grade, event) => this.byPointer(event, () => this.grade(grade)),
       onpoint: (grade) => this.guideline.point(grade),
     });
     const change = h("button", { type: "button", class: "af-change", onclick: () => this.chooser.open() }, say("list.change_query"));

@@ -184,11 +184,11 @@ export class HelpPanel {
     this.element.replaceChildren(
       h("h2", {}, say("review.keys")),
       h("p", {}, say(this.about)),
-      h("table", {}, h("tbody", {}, Object.keys(this.keymap.commands).map(row))),
       h("p", { role: "status" }, message),
+      h("table", {}, h("tbody", {}, Object.keys(this.keymap.commands).map(row))),
       h(
         "p",
-        {},
+        { class: "af-help-foot" },
         h(
           "button",
           {
@@ -201,7 +201,7 @@ export class HelpPanel {
           say("review.keys_reset"),
         ),
         " ",
-        h("button", { type: "button", onclick: () => this.element.close() }, say("review.close")),
+        h("button", { type: "button", autofocus: true, onclick: () => this.element.close() }, say("review.close")),
       ),
     );
   }

@@ -18,12 +18,31 @@ export class Queue {
     this.cards = [];
     this.answered = new Set(); // this tab's, until the store's claim knows of them
     this.nWaiting = null;
-    this.pace = 8; // seconds a card takes this person
+    this.seconds = []; // what the last cards took
     this.isAsking = false;
     this.isEmpty = false; // the server had nothing more
     this.trouble = null;
     this.lastUsed = performance.now();
     this.timer = setInterval(() => this.tick(), 15000);
+  }
+
+  // Seconds a card takes this person: the median of the last fifty.
+  get pace() {
+    const sorted = [...this.seconds].sort((a, b) => a - b);
+    return sorted.length ? Math.max(1, sorted[sorted.length >> 1]) : 8;
+  }
+
+  // After a few cards one knows nothing yet.
+  get isPaceKnown() {
+    return this.seconds.length >= 20;
+  }
+
+  took(seconds) {
+    this.seconds = [...this.seconds.slice(-49), seconds];
+  }
+
+  isStale(card) {
+    return Boolean(card?.heldSince) && performance.now() - card.heldSince > LEASE_MS;
   }
 
   get target() {
@@ -35,9 +54,7 @@ export class Queue {
   // Take the next card; null when none is here.
   take() {
     this.lastUsed = performance.now();
-    const fresh = this.cards.findIndex((card) => performance.now() - card.heldSince < LEASE_MS);
-    if (fresh > 0) this.cards.splice(0, fresh);
-    if (fresh < 0) this.cards = [];
+    this.cards = this.cards.filter((card) => !this.isStale(card));
     const card = this.cards.shift() || null;
     this.announce(card);
     if (this.cards.length < 0.7 * this.target) this.fill();

@@ -9,7 +9,7 @@ import { filler, h } from "./dom.js";
 import { Entry } from "./entry.js";
 import { FindLine } from "./find_line.js";
 import { gradeBar } from "./grades.js";
-import { Journal } from "./journal.js";
+import { Journal, parsed } from "./journal.js";
 import { KeyedPage } from "./keyed_page.js";
 import { keyName, Keymap } from "./keys.js";
 import { Guideline, HelpPanel, RulePanel } from "./panels.js";
@@ -56,12 +56,12 @@ class ReviewPage extends KeyedPage {
       onchange: () => this.onQueue(),
     });
     this.card = null;
-    this.nDone = 0;
     this.state = {};
     this.commands = this.does();
     this.begin(root, this.build());
     const { signal } = this.stop;
     window.addEventListener("keyup", (event) => this.release(event), { capture: true, signal });
+    window.addEventListener("blur", () => this.letGo(), { signal });
     this.queue.fill().then(() => this.acting.load());
   }
 
@@ -81,13 +81,15 @@ class ReviewPage extends KeyedPage {
       scale,
       onrule: (ruleId) => this.rule.open(ruleId),
       onstep: (step) => this.markWrong(step),
+      onnext: () => this.goOn(),
+      onedit: () => this.keepDraft(),
     });
     this.find = new FindLine({ say, within: this.view.doc, entry: this.entry, tell: (...said) => this.tell(...said) });
     this.guideline = new Guideline({ api, say });
     this.help = new HelpPanel({ say, keymap: this.keymap });
     this.bar = gradeBar(scale, {
       say,
-      ongrade: (grade) => this.byMouse(grade),
+      ongrade: (grade, event) => this.byPointer(event, () => this.byMouse(grade)),
       onpoint: (grade) => this.guideline.point(grade),
     });
     this.view.element.hidden = true;
@@ -149,13 +151,14 @@ class ReviewPage extends KeyedPage {
     this.state = {
       suggestion: card ? card.suggestion : null,
       labels: this.given.labels,
-      steps: null,
+      steps: card ? this.draftOf(card.candidate_id) : null,
       wrongStep: null,
       isEditing: false,
       isAnswered: false,
       isBack,
       standing: card ? this.trail.standing(card.candidate_id) : null,
     };
+    this.state.isAnswered = isBack && this.state.standing !== null;
     this.view.element.hidden = !card;
     this.bar.classList.toggle("af-off", !card);
     if (!card) {
@@ -166,19 +169,30 @@ class ReviewPage extends KeyedPage {
     this.known.set(card.candidate_id, card);
     this.view.show(card, this.state);
     this.drawCounts();
+    this.welcome();
     this.guideline.show(card.instruction_id, this.state.suggestion ? this.state.suggestion.grade : null);
     this.announcer.textContent = this.say("review.announce", { query: card.query, title: card.title });
+  }
+
+  // Who comes for the first time sees the guideline without knowing its key.
+  welcome() {
+    const key = `${this.settings}welcomed`;
+    if (localStorage.getItem(key) || window.innerWidth < 1000) return;
+    localStorage.setItem(key, "1");
+    this.guideline.element.hidden = false;
   }
 
   drawEmpty() {
     const { trouble, isAsking, isEmpty } = this.queue;
     this.counts.textContent = "";
     const ask = () => this.card || this.queue.fill({ byItself: true });
+    const n = this.queue.nWaiting;
     if (trouble) {
       this.unreachable(trouble, "review.unreachable", ask);
       return;
     }
-    this.tellMessage(isEmpty ? "review.nothing_waits" : "review.loading");
+    if (isEmpty && n) this.tellMessage(null, this.say("review.all_held", { n: n.toLocaleString() }));
+    else this.tellMessage(isEmpty ? "review.nothing_waits" : "review.loading");
     clearTimeout(this.again);
     if (!isAsking && !this.stop.signal.aborted) this.again = setTimeout(ask, isEmpty ? 20000 : 2000);
   }
@@ -192,27 +206,32 @@ class ReviewPage extends KeyedPage {
     const { card } = this;
     this.tell(null);
     this.acting.write(card.candidate_id, { ...fields, seconds: this.seconds() });
+    localStorage.removeItem(this.draftKey(card.candidate_id));
     const isFirst = !this.state.isAnswered;
     if (isFirst) {
       this.queue.note(card.candidate_id);
-      this.nDone += 1;
-      this.queue.pace = 0.9 * this.queue.pace + 0.1 * Math.max(1, this.seconds());
+      this.queue.took(this.seconds());
     }
     const staysForReveal = card.is_blind && fields.act === "submitted" && isFirst;
     if (staysForReveal) {
       this.state.isAnswered = true;
+      this.state.steps = null;
+      this.state.wrongStep = null;
       this.state.standing = this.trail.standing(card.candidate_id);
       this.view.drawSuggestion(this.state);
       this.drawCounts();
       this.tell("review.next_hint", { key: keyName(this.keymap.keys.next) });
     } else {
       this.next();
+      this.tell("review.kept", { what: this.actCalled(fields), key: keyName(this.keymap.keys.undo) });
     }
   }
 
   grade(grade) {
     if (!this.card) return;
+    this.keepEdits();
     const fields = { act: "submitted", grade, first_wrong_step: this.state.wrongStep ?? undefined };
+    if (this.card.is_blind) fields.is_blind = true;
     if (this.state.steps) fields.steps = [...this.state.steps].filter(([, text]) => text);
     this.answer(fields);
   }
@@ -222,6 +241,7 @@ class ReviewPage extends KeyedPage {
       this.tell(this.card && this.card.is_blind ? "review.accept_blind" : "review.accept_none");
       return;
     }
+    this.keepEdits();
     const { grade, steps } = this.state.suggestion;
     const written = this.state.steps ? [...this.state.steps].filter(([, text]) => text) : steps;
     this.answer({ act: "submitted", grade, steps: written, first_wrong_step: this.state.wrongStep ?? undefined });
@@ -236,6 +256,7 @@ class ReviewPage extends KeyedPage {
     this.keepEdits();
     this.state.wrongStep = this.state.wrongStep === step || step > n ? null : step;
     this.view.drawSuggestion(this.state);
+    this.tell("review.wrong_hint", { key: keyName(this.keymap.keys.wrong_step) });
   }
 
   edit() {
@@ -307,7 +328,7 @@ class ReviewPage extends KeyedPage {
     const said = { what: this.actCalled(act) };
     if (this.card && this.card.candidate_id === candidateId) {
       this.state.standing = this.trail.standing(candidateId);
-      this.state.isAnswered = this.state.isAnswered && this.state.standing !== null;
+      this.state.isAnswered = this.state.standing !== null;
       this.view.drawSuggestion(this.state);
       this.tell(words, said);
       return;
@@ -344,9 +365,11 @@ class ReviewPage extends KeyedPage {
     if (receipt.suggestion && this.known.has(entry.candidate_id)) {
       const card = this.known.get(entry.candidate_id);
       card.suggestion = card.suggestion || receipt.suggestion;
+      if (receipt.votes?.length) card.votes = receipt.votes;
       if (isShown && this.state.isAnswered && !this.state.suggestion) {
         this.state.suggestion = receipt.suggestion;
         this.view.drawSuggestion(this.state);
+        this.announcer.textContent = this.say("review.announce_suggestion", { grade: this.called(receipt.suggestion.grade) });
       }
     }
   }
@@ -354,6 +377,16 @@ class ReviewPage extends KeyedPage {
   // ---- keys
 
   pressed(event) {
+    if (this.queue.isStale(this.card)) {
+      this.queue.restart();
+      this.card = null;
+      this.tell("review.went_back");
+      return;
+    }
+    if (this.state.isEditing && !/^(\d|Escape)$/.test(event.key)) {
+      this.tell("review.edit_hint");
+      return;
+    }
     const step = event.shiftKey && !/^\d$/.test(event.key) && /^Digit([1-9])$/.exec(event.code);
     if (step) this.markWrong(Number(step[1]));
     else super.pressed(event);
@@ -401,9 +434,13 @@ class ReviewPage extends KeyedPage {
 
   release(event) {
     if (event.key !== this.keymap.keys.rules || !this.isHolding) return;
+    this.letGo();
+    if (!this.wasUsed) this.toggleRules();
+  }
+
+  letGo() {
     this.isHolding = false;
     this.root.classList.remove("af-holding");
-    if (!this.wasUsed) this.toggleRules();
   }
 
   toggleRules() {
@@ -412,9 +449,13 @@ class ReviewPage extends KeyedPage {
     else this.tell("review.no_rules");
   }
 
+  // What was reworded or marked after the answer goes with it once more.
   goOn() {
-    if (this.state.isAnswered) this.next();
-    else this.tell("review.answer_first");
+    this.keepEdits();
+    const { isAnswered, standing, steps, wrongStep } = this.state;
+    if (!isAnswered) this.tell("review.answer_first");
+    else if ((steps || wrongStep) && standing?.act === "submitted") this.grade(standing.grade);
+    else this.next();
   }
 
   async toggleBlind() {
@@ -438,19 +479,43 @@ class ReviewPage extends KeyedPage {
   // ---- the frame
 
   drawCounts() {
-    const { nWaiting, pace } = this.queue;
+    const { nWaiting, pace, isPaceKnown } = this.queue;
     if (nWaiting === null) return;
     const minutes = Math.max(1, Math.round((nWaiting * pace) / 60));
     const time =
       minutes < 90
         ? this.say("review.minutes", { n: minutes })
         : this.say("review.hours", { n: Math.round(minutes / 60).toLocaleString() });
-    this.counts.textContent = this.say("review.counts", {
-      done: this.nDone.toLocaleString(),
-      waiting: nWaiting.toLocaleString(),
-      time,
-    });
+    const said = { done: this.nDone.toLocaleString(), waiting: nWaiting.toLocaleString(), time };
+    this.counts.textContent = this.say(isPaceKnown ? "review.counts" : "review.counts_at_first", said);
     this.modes.textContent = this.isBlind ? this.say("review.mode_blind") : "";
+  }
+
+  // How many candidates have an answer of this page's.
+  get nDone() {
+    const mine = this.trail.acts.filter((act) => act.session === this.journal.session);
+    return [...new Set(mine.map((act) => act.candidate_id))].filter((one) => this.trail.standing(one)).length;
+  }
+
+  // ---- drafts: words typed and not yet given with a grade, kept for when the tab is gone
+
+  draftKey(candidateId) {
+    return `${this.settings}draft:${candidateId}`;
+  }
+
+  draftOf(candidateId) {
+    const kept = parsed(localStorage.getItem(this.draftKey(candidateId)));
+    return kept ? new Map(Object.entries(kept)) : null;
+  }
+
+  keepDraft() {
+    const steps = this.view.editedSteps(this.state.suggestion);
+    try {
+      if (steps) localStorage.setItem(this.draftKey(this.card.candidate_id), JSON.stringify(Object.fromEntries(steps)));
+      else localStorage.removeItem(this.draftKey(this.card.candidate_id));
+    } catch {
+      // without room the words live as long as the tab
+    }
   }
 
   close() {

@@ -15,7 +15,8 @@ export class SavedMark {
     const n = journals.reduce((sum, journal) => sum + journal.nUnsaved, 0);
     const trouble = journals.map((journal) => journal.trouble).find(Boolean);
     const kind = n === 0 ? "saved" : trouble ? "unsaved" : "saving";
-    const key = n && trouble && trouble.kind === "login" ? "review.unsaved_login" : `review.${kind}`;
+    let key = n && trouble && trouble.kind === "login" ? "review.unsaved_login" : `review.${kind}`;
+    if (journals.some((journal) => journal.memory.size)) key = "review.unsaved_memory";
     const words = this.say(key, { n });
     if (this.element.textContent !== words) this.element.textContent = words;
     this.element.dataset.state = kind;
@@ -38,6 +39,6 @@ export class SavedMark {
 
   // What is not sent yet is safe in this browser, but only in this one.
   get isAtRisk() {
-    return this.journals().some((journal) => journal.nUnsaved && journal.trouble);
+    return this.journals().some((journal) => journal.nUnsaved && (journal.trouble || journal.memory.size));
   }
 }

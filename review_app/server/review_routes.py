@@ -81,6 +81,10 @@ def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
         raise UserError(f"`{name}` must be a text, it is {value!r:.80}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"`{name}` holds half of a character") from None
     return value
 
 
@@ -93,7 +97,7 @@ def _texts(body: dict[str, Any], name: str) -> list[str]:
 
 def _number(body: dict[str, Any], name: str) -> float:
     value = body.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e14:
         raise UserError(f"`{name}` must be a number, it is {value!r:.80}")
     return float(value)
 

@@ -73,7 +73,8 @@ def _interrupt(*_: object) -> None:
 def listen(address: str, port: int) -> socket.socket:
     """Return a listening socket; UserError when port or address are not to be had."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family)
+    # named as TCP, asyncio sends small answers at once; else each waits some 40 ms for company
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))

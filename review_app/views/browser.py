@@ -8,7 +8,6 @@ import streamlit as st
 
 from curation.completion import STEP_LABELS
 from review_app.page import Page
-from review_app.server.logins import csrf_of
 from review_app.server.serving import serving
 from review_app.texts import area_texts
 from storage.ids import digest
@@ -21,7 +20,7 @@ def given_to_browser(page: Page, *areas: str) -> dict[str, Any]:
     scale = read_scale(page.store)
     return {
         "base": site.prefix,
-        "csrf": csrf_of(st.context.cookies[site.cookie_name]),
+        "csrf": st.session_state["afrel.login"],
         "account": page.person.account,
         # another workspace served at the same address must not find this one's unsent acts
         "workspace": digest(str(page.workspace.root))[:12],

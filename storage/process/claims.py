@@ -42,6 +42,11 @@ order by priority desc, candidate_id
 limit {HEAD}
 """
 
+_RUNNING = """
+with running as (select candidate_id, account, max(until) as until from leases where until > ? group by all)
+select c.pair_id, r.candidate_id, r.account, r.until from running r join candidates c using (candidate_id)
+"""
+
 _NAMED = """
 select candidate_id, pair_id, n_required, n_answers, priority
 from candidate_status
@@ -72,6 +77,9 @@ class ClaimDesk:
         self._waiting: dict[str, _Waiting] = {}
         self._floor = _FIRST  # every queue row ranked up to here is in the head
         self._leases: dict[str, dict[str, datetime]] | None = None
+        self._leased: dict[
+            str, set[str]
+        ] = {}  # candidates that were leased, by pair: a newer one may have replaced them
         self._unfolded: Counter[tuple[str, str]] = Counter()  # (pair, account) of answers acknowledged, not committed
         self._answering: dict[str, set[str]] = {}  # the same, accounts by pair
         self._put_off = PutOff(self._connection)
@@ -100,6 +108,7 @@ class ClaimDesk:
             for waiting in chosen:
                 holders = leases.setdefault(waiting.candidate_id, {})
                 holders[account] = max(at + LEASE, holders.get(account, at))
+                self._leased.setdefault(waiting.pair_id, set()).add(waiting.candidate_id)
                 self._put_off.take_up(account, waiting.pair_id)
         names = [action_id(account, f"{session}:lease:{sequence}", place) for place in range(len(chosen))]
         return pa.table(
@@ -247,13 +256,12 @@ class ClaimDesk:
         answering = self._answering.get(waiting.pair_id, set())
         if account in waiting.answered or account in answering:
             return False
-        holders = leases.get(waiting.candidate_id)
-        if not holders and not answering:
+        leased = self._leased.get(waiting.pair_id, set()) | {waiting.candidate_id}
+        running = [lease for candidate_id in leased for lease in leases.get(candidate_id, {}).items()]
+        if not running and not answering:
             return True
         holding = {
-            holder
-            for holder, until in (holders or {}).items()
-            if until > at and not self._put_off.frees(holder, waiting.pair_id)
+            holder for holder, until in running if until > at and not self._put_off.frees(holder, waiting.pair_id)
         }
         # Who answered and who holds a lease, as one set: an answer may be committed before the head is told of it.
         return len((holding | answering | waiting.answered) - {account}) < waiting.n_required
@@ -278,16 +286,17 @@ class ClaimDesk:
         """Return account -> end of lease by candidate, read once and then kept; what has run out goes now and then."""
         if self._leases is None:
             self._leases = {}
-            rows = self._connection.execute(
-                "select candidate_id, account, max(until) from leases where until > ? group by candidate_id, account",
-                [at],
-            ).fetchall()
-            for candidate_id, account, until in rows:
+            rows = self._connection.execute(_RUNNING, [at]).fetchall()
+            for pair_id, candidate_id, account, until in rows:
                 self._leases.setdefault(candidate_id, {})[account] = until
+                self._leased.setdefault(pair_id, set()).add(candidate_id)
         elif len(self._leases) > MOST:
             self._leases = {
                 candidate_id: running
                 for candidate_id, holders in self._leases.items()
                 if (running := {account: until for account, until in holders.items() if until > at})
+            }
+            self._leased = {
+                pair_id: still for pair_id, leased in self._leased.items() if (still := leased & self._leases.keys())
             }
         return self._leases

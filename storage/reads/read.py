@@ -17,11 +17,15 @@ class Read:
     `{table}` stands for those rows, which the owner finds by its index: at five million rows a scan takes 100 ms. A
     parameter is one id or a list of ids. In place of a parameter, `table.column` names a column of a table found
     before; an indexed column `table.column` is one of a table whose row i belongs to row i of this one.
+
+    `is_steady` marks a read of what does not change once it is there: it may be answered before rows that are just
+    acknowledged are folded in, which its readers cannot be waiting for.
     """
 
     sql: str
     shows_test: bool = False
     finds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    is_steady: bool = False
 
 
 # The pair of a found candidate, its query and its doc.

@@ -3,7 +3,7 @@
 from storage.reads.read import Read
 
 READS = {
-    "scale": Read("select grade, name from grades order by grade"),
+    "scale": Read("select grade, name from grades order by grade", is_steady=True),
     "finished_run": Read(
         "select run_id from runs where verb = $verb and input_digest = $input_digest and status = 'finished' "
         "order by started_at desc limit 1"

@@ -38,6 +38,7 @@ READS = {
             "pair_features": ("pair_id", "candidates.pair_id"),
             **PAIR_TEXTS,
         },
+        is_steady=True,
     ),
     # How the rules that are approved or proposed vote on the pairs of candidates.
     "votes_on_candidates": Read(
@@ -48,12 +49,20 @@ READS = {
         order by c.candidate_id, r.status, v.grade, v.rule_id
         """,
         finds={**_OF_CANDIDATES, "rule_votes": ("pair_id", "candidates.pair_id")},
+        is_steady=True,
     ),
     # What the machine proposed: the original that an answer may accept or edit.
     "proposals": Read(
         "select candidate_id, pair_id, grade, steps, confidence, proposer from {candidates}",
         shows_test=True,
         finds=_OF_CANDIDATES,
+        is_steady=True,
+    ),
+    # Which candidates acts with these names are on.
+    "candidates_of_responses": Read(
+        "select response_id, candidate_id from {responses}",
+        shows_test=True,
+        finds={"responses": ("response_id", "response_ids")},
     ),
     # What an account did, the last first, from a moment backwards.
     "own_trail": Read(
@@ -67,7 +76,7 @@ READS = {
         """,
         shows_test=True,
     ),
-    "queue_length": Read("select count(*) as n from queue"),
+    "queue_length": Read("select count(*) as n from queue", is_steady=True),
     # A rule, with what it says of pairs that are settled; at most some thousand of its votes are looked at.
     "rule_of_card": Read(
         f"""

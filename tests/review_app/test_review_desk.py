@@ -194,3 +194,28 @@ def test_a_rule_shows_where_experts_agree_and_where_not_and_nothing_of_test_pair
     assert [(one["title"], one["is_agreeing"]) for one in brief["examples"]] == [("Sofa 1", True), ("Sofa 2", False)]
     with pytest.raises(UserError, match="there is no rule"):
         rule_brief(ANA, desk, "r_9")
+
+
+def test_a_name_used_for_one_candidate_says_nothing_of_another(desk: Store) -> None:
+    save_acts(ANA, desk, [sent(1, 1, act="later")])
+    (receipt,) = save_acts(ANA, desk, [sent(1, 2, grade=0, is_blind=True)])
+    assert "used this number for another candidate" in str(receipt.refused)
+    assert receipt.suggestion is None and receipt.votes == ()
+    both = save_acts(ANA, desk, [sent(2, 1, grade=1), sent(2, 3, grade=1)])
+    assert [receipt.suggestion is None for receipt in both] == [False, True]
+    with_preference = desk.read("own_trail", account="ana", before="9999-01-01", n=10).num_rows
+    assert with_preference == 2
+
+
+def test_one_person_cannot_hold_the_whole_queue(desk: Store) -> None:
+    for n in range(10, 110):
+        add_pair(desk, n)
+    made_up = [f"c_none{n}" for n in range(250)]
+    claim_cards(ANA, desk, 300, held=made_up)
+    left = claim_cards(Pin("bo", Role.REVIEWER, "1" * 64, "person_2"), desk, 20)
+    assert len(left) == 20
+
+
+def test_a_step_that_is_too_long_is_refused(desk: Store) -> None:
+    (receipt,) = save_acts(ANA, desk, [sent(1, grade=1, steps=[["intent", "x" * 5000]])])
+    assert "malformed: steps" in str(receipt.refused)

@@ -102,7 +102,7 @@ def test_a_pair_shows_who_said_what_when_and_why_and_what_was_undone(
             "comment_id": "a_k1",
             "candidate_id": first,
             "account": "ana",
-            "text": "no photo",
+            "text": "<img src=x onerror=alert(1)> no photo",
             "created_at": now(),
         }
         store.append({"responses": [edit, undo], "comments": [comment]})
@@ -111,7 +111,8 @@ def test_a_pair_shows_who_said_what_when_and_why_and_what_was_undone(
     answers = page.locator(".af-answer").all_inner_texts()
     assert ["ana" in answers[0], "0 irrelevant" in answers[0], "228 cm is too wide" in answers[0]] == [True] * 3
     assert ["bo" in answers[1], "2 substantially" in answers[1], "12 s" in answers[1]] == [True] * 3
-    expect(page.locator(".af-comment")).to_contain_text("no photo")
+    expect(page.locator(".af-comment")).to_contain_text("<img src=x onerror=alert(1)> no photo")
+    assert page.locator(".af-page img").count() == 0
     expect(page.locator(".af-suggested")).to_contain_text("1 partly")
     expect(page.locator(".af-vote-list")).to_contain_text("Where a size conflicts, the grade is 1.")
     expect(page.locator(".af-rule-counts").first).to_be_visible()
@@ -175,7 +176,7 @@ def test_sending_back_asks_the_same_people_again_and_tells_them_why(
     page.keyboard.press("s")
     page.keyboard.press("Enter")
     assert page.locator(".af-entry").is_visible()  # not without a word
-    page.keyboard.type("look at the width")
+    page.keyboard.type("look at the <b>width</b>")
     page.keyboard.press("Enter")
     assert "sent back" in status(page)
     saved(page)
@@ -190,7 +191,7 @@ def test_sending_back_asks_the_same_people_again_and_tells_them_why(
     ana.keyboard.press("Enter")  # before its answer has come
     expect(ana.get_by_role("combobox")).to_be_hidden()
     expect(ana.locator(".af-query")).to_have_text(f"red sofa {int(disputed[0][3:], 16)}")
-    expect(ana.locator(".af-row-note")).to_have_text("Please look again: look at the width")
+    expect(ana.locator(".af-row-note")).to_have_text("Please look again: look at the <b>width</b>")
     expect(ana.locator(".af-row-own")).to_contain_text("0 irrelevant")
     ana.keyboard.press("2")
     expect(ana.locator(".af-row-note")).to_have_count(0)

@@ -10,7 +10,6 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from storage.people.accounts import Pin, Role
 from tests.conftest import stop_store_process
 from tests.review_app.browser.contrast import weak_texts
 from tests.review_app.browser.shop import Shop, add_candidate, log_in, make_shop
@@ -86,6 +85,18 @@ def saved(page: Page) -> None:
 
 def status(page: Page) -> str:
     return page.locator(".af-status").inner_text()
+
+
+def test_an_empty_workspace_says_what_will_appear_here(browser: Browser, served: Shop) -> None:
+    """The first test of this module: no candidate was added yet."""
+    page = log_in(browser, served, "ana", path="/list")
+    words = "No query has a document that waits for you."
+    expect(page.locator(".af-message").filter(has_text=words)).to_be_visible(timeout=30_000)
+    page.keyboard.press("2")
+    page.keyboard.press("/")
+    expect(page.get_by_role("combobox")).to_be_focused()
+    expect(page.locator(".af-chooser")).to_contain_text(words)
+    page.context.close()
 
 
 def test_the_query_with_the_most_waiting_docs_opens_in_an_order_of_ones_own(
@@ -168,10 +179,9 @@ def test_accept_discard_cannot_tell_and_later_are_the_cards(page: Page, served: 
     assert acts[0]["grade"] == 1 and "a size conflicts" in str(acts[0]["steps"])
     assert acts[1]["reason"] == "duplicate"
     expect(row_of(page, put_off)).to_contain_text("put off")
-    # it is still hers: she has it on her list
-    ana = Pin("bo", Role.REVIEWER, "0" * 64, "p")
+    # it is on her list still, so it is nobody else's
     with served.store() as store:
-        assert store.claim(ana.account, 1, among=[str(acts[3]["candidate_id"])]).num_rows == 0
+        assert store.claim("bo", 1, among=[str(acts[3]["candidate_id"])]).num_rows == 0
 
 
 def test_an_audited_doc_shows_its_suggestion_after_the_own_grade_only(page: Page, query: str) -> None:

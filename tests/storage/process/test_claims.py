@@ -303,3 +303,12 @@ def test_a_pair_that_was_sent_back_goes_to_who_answered_it(store: Store) -> None
     store.append({"send_backs": [row]})
     assert claimed(store, "ana", 2) == [0, 1]  # first: it has a cause now
     assert store.rebuild() == {"candidate_status": 0}
+
+
+def test_a_newer_candidate_of_a_leased_pair_goes_to_nobody_else(store: Store) -> None:
+    store.append(shop(2))
+    assert claimed(store, "ana", 1) == [0]
+    newer = candidate(7, 0, confidence=0.0)
+    store.append({"candidates": [newer], "screenings": [passed(7)]})
+    assert 7 not in claimed(store, "bo", 5)
+    assert claimed(store, "ana", 1) == [7]
