@@ -126,8 +126,9 @@ def make_shop(folder: Path, *, n_pairs: int = 120) -> Shop:
         shop.afrel("account", "add", name, "--role", role, account=None if name == "root" else "root")
     with shop.store() as store:
         add_rule(store)
-        for n in range(n_pairs):
-            add_candidate(store, n)
+        numbered = [candidate_rows(n) for n in range(n_pairs)]
+        tables = numbered[0] if numbered else {}
+        store.append({table: [row for rows in numbered for row in rows[table]] for table in tables})
     return shop
 
 
@@ -157,6 +158,15 @@ def add_candidate(store: Store, n: int, *, of: int | None = None, is_audited: bo
 
     `of` numbers the query it shares with others; it has one of its own otherwise.
     """
+    rows = candidate_rows(n, of=of, is_audited=is_audited, **texts)
+    store.append(rows)
+    return str(rows["candidates"][0]["candidate_id"])
+
+
+def candidate_rows(
+    n: int, *, of: int | None = None, is_audited: bool = False, **texts: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of candidate n by table."""
     said: Mapping[str, Any] = {
         "query": f"red leather sofa {n}",
         "title": f"Nordli sofa {n}, cognac leather",
@@ -187,8 +197,7 @@ def add_candidate(store: Store, n: int, *, of: int | None = None, is_audited: bo
         "has_negation": False,
     }
     candidate_id = f"c_{number}"
-    store.append(
-        {
+    return {
             "queries": [
                 {"query_id": pair["query_id"], "text": said["query"], "root_query_id": pair["query_id"],
                  "split": "train", "source": "shop", **stamp}
@@ -212,9 +221,7 @@ def add_candidate(store: Store, n: int, *, of: int | None = None, is_audited: bo
                 {"screening_id": f"s_{number}", "candidate_id": candidate_id, "screen": "all", "is_passed": True,
                  "reason": "no screen objects", **stamp}
             ],
-        }
-    )  # fmt: skip
-    return candidate_id
+        }  # fmt: skip
 
 
 _COUNTS = (

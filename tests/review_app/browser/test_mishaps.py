@@ -13,7 +13,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import stop_store_process
-from tests.review_app.browser.shop import Shop, log_in, make_shop
+from tests.review_app.browser.shop import Shop, enter, log_in, make_shop
 
 pytestmark = pytest.mark.browser
 
@@ -73,12 +73,17 @@ def test_a_retired_account_is_told_and_its_unsent_answer_stays(browser: Browser,
     page = opened(browser, shop, "dora")
     page.keyboard.press("2")
     saved(page)
+    page.route("**/api/acts", lambda route: route.abort())
+    page.keyboard.press("3")
+    expect(page.locator(".af-saved")).to_contain_text("1 unsaved")
     shop.afrel("account", "retire", "dora", account="root")
-    page.wait_for_timeout(1500)
-    page.keyboard.press("2")
-    expect(page.locator(".af-saved")).to_contain_text("1 unsaved: log in again", timeout=15_000)
+    expect(page.get_by_text("Your login has ended")).to_be_visible(timeout=20_000)
     assert len(shop.responses("dora")) == 1
     shop.afrel("account", "add", "dora", "--role", "reviewer", account="root")
+    page.unroute("**/api/acts")
+    enter(page, shop, "dora")
+    saved(page)
+    assert [act["grade"] for act in shop.responses("dora")] == [2, 3]
     page.context.close()
 
 

@@ -261,10 +261,10 @@ def test_a_retired_account_is_out_within_a_second(app: ServedApp) -> None:
 def test_another_role_holds_within_a_second(app: ServedApp) -> None:
     climber = app.shop.newcomer(Role.ADMIN)
     client = app.logged_in(climber)
-    assert client.get("accounts").status_code == 200
+    assert client.get("adjudicate").status_code == 200
     app.shop.set_role(climber, Role.ENGINEER)
     time.sleep(1.1)
-    assert client.get("accounts").status_code == 403
+    assert client.get("adjudicate").status_code == 403
     assert client.post("api/claim", json={"n": 1, "held": []}).status_code == 403
 
 
