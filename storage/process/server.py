@@ -111,7 +111,8 @@ class StoreServer:
                 return
             result, rows = self._do(head, tables)
         except UserError as error:
-            send(peer, {"user_error": str(error), "is_unavailable": isinstance(error, UnavailableError)})
+            is_unavailable = {"is_unavailable": True} if isinstance(error, UnavailableError) else {}
+            send(peer, {"user_error": str(error), **is_unavailable})
         except duckdb.FatalException as error:
             # the database in this process is lost (a full disk); the file is not: the next client starts anew
             traceback.print_exc()
