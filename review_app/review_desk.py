@@ -252,9 +252,7 @@ def _without_others(person: Pin, store: Store, acts: Sequence[SentAct], receipts
     found = store.read("candidates_of_responses", response_ids=sorted(set(names.values()))).to_pylist()
     held = {row["response_id"]: row["candidate_id"] for row in found}
     others = {
-        (act.session, act.sequence): act.candidate_id
-        for act in acts
-        if held.get(names[act.session, act.sequence]) != act.candidate_id
+        (act.session, act.sequence) for act in acts if held.get(names[act.session, act.sequence]) != act.candidate_id
     }
     return [
         Receipt(receipt.session, receipt.sequence, receipt.refused or _NAME_IN_USE)

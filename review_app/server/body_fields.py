@@ -8,6 +8,7 @@ from typing import Any
 from storage.errors import UserError
 
 MOST_TEXTS = 1000
+MOST_NUMBER = 1e14  # as ms since 1970 a time that can still be written
 
 
 def text_in(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
@@ -17,6 +18,10 @@ def text_in(body: Mapping[str, Any], name: str, default: str | None = None) -> s
         return default
     if not isinstance(value, str):
         raise UserError(f"`{name}` must be a text, it is {value!r:.80}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"`{name}` holds half of a character") from None
     return value
 
 
@@ -36,3 +41,11 @@ def count_in(body: Mapping[str, Any], name: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
         raise UserError(f"`{name}` must be a whole number, it is {value!r:.80}")
     return value
+
+
+def number_in(body: Mapping[str, Any], name: str) -> float:
+    """Return a number, such as a time in ms since 1970."""
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_NUMBER:
+        raise UserError(f"`{name}` must be a number, it is {value!r:.80}")
+    return float(value)

@@ -15,21 +15,22 @@ from review_app.review_desk import (
     save_acts,
 )
 from review_app.server.api import Desk, Route
+from review_app.server.body_fields import number_in, text_in, texts_in
 from storage.clock import now
 from storage.errors import UserError
 from storage.people.accounts import Act
 
 
 def _claim(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
-    held = _texts(body, "held")
+    held = texts_in(body, "held")
     cards = claim_cards(
-        desk.person, desk.store, int(_number(body, "n")), held=held, is_blind=body.get("is_blind") is True
+        desk.person, desk.store, int(number_in(body, "n")), held=held, is_blind=body.get("is_blind") is True
     )
     return {"cards": cards, "n_waiting": desk.store.read("queue_length")["n"][0].as_py(), "now": _ms(now())}
 
 
 def _cards(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
-    return {"cards": read_cards(desk.person, desk.store, _texts(body, "candidate_ids"))}
+    return {"cards": read_cards(desk.person, desk.store, texts_in(body, "candidate_ids"))}
 
 
 def _acts(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
@@ -40,13 +41,13 @@ def _acts(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trail(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
-    before = _number(body, "before") if "before" in body else None
+    before = number_in(body, "before") if "before" in body else None
     moment = None if before is None else datetime.fromtimestamp(before / 1000, UTC).replace(tzinfo=None)
     return {"acts": own_trail(desk.person, desk.store, before=moment), "now": _ms(now())}
 
 
 def _rule(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
-    return rule_brief(desk.person, desk.store, _text(body, "rule_id"))
+    return rule_brief(desk.person, desk.store, text_in(body, "rule_id"))
 
 
 def _guideline(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
@@ -58,10 +59,10 @@ def _comment(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     comment_id = comment(
         desk.person,
         desk.store,
-        _text(body, "candidate_id"),
-        _text(body, "text"),
-        session=_text(body, "session"),
-        sequence=int(_number(body, "sequence")),
+        text_in(body, "candidate_id"),
+        text_in(body, "text"),
+        session=text_in(body, "session"),
+        sequence=int(number_in(body, "sequence")),
     )
     return {"comment_id": comment_id}
 
@@ -75,31 +76,6 @@ ROUTES = (
     Route("POST", "/api/guideline", Act.REVIEW, _guideline),
     Route("POST", "/api/comment", Act.REVIEW, _comment),
 )
-
-
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise UserError(f"`{name}` must be a text, it is {value!r:.80}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"`{name}` holds half of a character") from None
-    return value
-
-
-def _texts(body: dict[str, Any], name: str) -> list[str]:
-    values = body.get(name, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values) or len(values) > 1000:
-        raise UserError(f"`{name}` must be a list of at most 1,000 texts")
-    return values
-
-
-def _number(body: dict[str, Any], name: str) -> float:
-    value = body.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e14:
-        raise UserError(f"`{name}` must be a number, it is {value!r:.80}")
-    return float(value)
 
 
 def _ms(moment: datetime) -> float:
