@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from curation.adjudication import Rationale
 from curation.completion import steps_from_json
+from storage.clock import to_ms
 from storage.store import Store
 
 SUGGESTION, OWN, NONE = "suggestion", "own", "none"  # rationales that are no response's
@@ -108,7 +109,7 @@ class DisputedPair:
 
 def _news(kind: str, row: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     at = row.get("created_at") or row["effective_at"]
-    return {"kind": kind, "account": row["account"], "at": milliseconds(at), **more}
+    return {"kind": kind, "account": row["account"], "at": to_ms(at), **more}
 
 
 def told(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, datetime):
-            told[name] = milliseconds(value)
+            told[name] = to_ms(value)
         else:
             told[name] = steps_told(value) if name == "steps" and value is not None else value
     return told
@@ -124,7 +125,3 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def steps_told(stored: str) -> list[list[str]]:
     return [[step.label, step.text] for step in steps_from_json(stored)]
-
-
-def milliseconds(moment: datetime) -> float:
-    return moment.replace(tzinfo=UTC).timestamp() * 1000

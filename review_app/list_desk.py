@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
 from curation.completion import steps_from_json
 from review_app.review_desk import read_cards
+from storage.clock import to_ms
 from storage.errors import UserError
 from storage.people.accounts import Act, Pin, require
 from storage.store import Store
@@ -212,7 +212,7 @@ def _suggestion(proposed: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _told(answer: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if answer is None:
         return None
-    return {**answer, "effective_at": answer["effective_at"].replace(tzinfo=UTC).timestamp() * 1000}
+    return {**answer, "effective_at": to_ms(answer["effective_at"])}
 
 
 def _size(n: int) -> int:

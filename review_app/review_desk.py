@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curation.completion import STEP_LABELS, Step, one_line, steps_from_json, steps_to_json
 from curation.text import join_bigrams
 from review_app.decisions import Response, ResponseAct, Turn, check_response, save
-from storage.clock import now
+from storage.clock import now, to_ms
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import action_id
@@ -161,7 +161,7 @@ def own_trail(person: Pin, store: Store, *, before: datetime | None = None, n: i
         {
             **row,
             "steps": _pairs(row["steps"]),
-            "effective_at": row["effective_at"].replace(tzinfo=UTC).timestamp() * 1000,
+            "effective_at": to_ms(row["effective_at"]),
         }
         for row in rows
     ]

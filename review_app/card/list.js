@@ -1,54 +1,30 @@
 // The list: all docs of one query in one view, graded one under the other. Every key writes to the journal before
 // anything is drawn; the network follows.
 
-import { Acting } from "./acting.js";
-import { Api } from "./api.js";
-import { Clock } from "./clock.js";
 import { DocList } from "./doc_list.js";
 import { DocSource } from "./doc_source.js";
-import { filler, h } from "./dom.js";
+import { h } from "./dom.js";
 import { Entry } from "./entry.js";
 import { gradeBar } from "./grades.js";
-import { Journal } from "./journal.js";
-import { KeyedPage } from "./keyed_page.js";
-import { COMMANDS, keyName, Keymap } from "./keys.js";
+import { GradingPage } from "./grading_page.js";
+import { COMMANDS, keyName } from "./keys.js";
 import { Guideline, HelpPanel } from "./panels.js";
 import { QueryChooser } from "./query_chooser.js";
 import { SavedMark } from "./saved.js";
-import { Trail } from "./trail.js";
 
-const MOST_SECONDS = 3600;
 const SHARED = ["accept", "discard", "cannot_tell", "later", "undo", "redo", "comment", "guideline", "blind", "help"];
 const OWN = { find: COMMANDS.find, open: "Enter", down: "j", up: "k", compare: "s", next_query: "n" };
 const LIST_COMMANDS = { ...Object.fromEntries(SHARED.map((command) => [command, COMMANDS[command]])), ...OWN };
 const SHOWN = ["accept", "discard", "cannot_tell", "later", "undo", "open", "compare", "find", "next_query", "help"];
-const REASONS = ["broken", "duplicate", "unreadable", "improper"];
 
 export function mount(root, given) {
   const page = new ListPage(root, given);
   return () => page.close();
 }
 
-class ListPage extends KeyedPage {
+class ListPage extends GradingPage {
   constructor(root, given) {
-    super();
-    this.given = given;
-    this.say = filler(given.texts);
-    this.api = new Api(given);
-    this.clock = new Clock();
-    this.trail = new Trail();
-    this.settings = `afrel:${given.workspace}:${given.account}:`;
-    this.keymap = new Keymap(`${this.settings}keys`, LIST_COMMANDS);
-    this.isBlind = localStorage.getItem(`${this.settings}blind`) === "1";
-    this.journal = new Journal({
-      api: this.api,
-      clock: this.clock,
-      workspace: given.workspace,
-      account: given.account,
-      onchange: () => this.saved?.draw(),
-      onreceipt: (entry, receipt) => this.receive(entry, receipt),
-    });
-    this.acting = new Acting(this);
+    super(given, LIST_COMMANDS);
     this.begin(root, this.build());
     this.drawMode();
     this.source = new DocSource({
@@ -203,12 +179,7 @@ class ListPage extends KeyedPage {
 
   discard() {
     if (!this.mayAnswer()) return;
-    const choose = (reason) => this.answer({ act: "discarded", reason });
-    const other = () => this.entry.ask(this.say("review.discard_why"), choose);
-    this.entry.choose(this.say("review.discard_because"), [
-      ...REASONS.map((reason, place) => [String(place + 1), this.say(`review.reason_${reason}`), () => choose(reason)]),
-      [this.keymap.keys.comment, this.say("review.reason_other"), other],
-    ]);
+    this.askWhyDiscard();
   }
 
   later() {
@@ -249,7 +220,7 @@ class ListPage extends KeyedPage {
   }
 
   seconds() {
-    return Math.min(MOST_SECONDS, Math.round((performance.now() - this.movedAt) / 10) / 100);
+    return this.secondsSince(this.movedAt);
   }
 
   async undo() {

@@ -1,25 +1,19 @@
 // The review card: one candidate at a time, everything by keyboard. What a key does is decided and written to the
 // journal here, before the next card is painted; the network follows.
 
-import { Acting } from "./acting.js";
-import { Api } from "./api.js";
 import { CardView } from "./card_view.js";
-import { Clock } from "./clock.js";
-import { filler, h } from "./dom.js";
+import { h } from "./dom.js";
 import { Entry } from "./entry.js";
 import { FindLine } from "./find_line.js";
 import { gradeBar } from "./grades.js";
-import { Journal, parsed } from "./journal.js";
-import { KeyedPage } from "./keyed_page.js";
-import { keyName, Keymap } from "./keys.js";
+import { parsed } from "./journal.js";
+import { GradingPage } from "./grading_page.js";
+import { keyName } from "./keys.js";
 import { Guideline, HelpPanel, RulePanel } from "./panels.js";
 import { Queue } from "./queue.js";
 import { SavedMark } from "./saved.js";
-import { Trail } from "./trail.js";
 
 const HINT_EVERY_MS = 60 * 60 * 1000;
-const MOST_SECONDS = 3600; // somebody who was away did not think that long
-const REASONS = ["broken", "duplicate", "unreadable", "improper"];
 const SHOWN = ["accept", "edit", "wrong_step", "discard", "cannot_tell", "later", "undo", "guideline", "help"];
 
 export function mount(root, given) {
@@ -27,27 +21,10 @@ export function mount(root, given) {
   return () => page.close();
 }
 
-class ReviewPage extends KeyedPage {
+class ReviewPage extends GradingPage {
   constructor(root, given) {
-    super();
-    this.given = given;
-    this.say = filler(given.texts);
-    this.api = new Api(given);
-    this.clock = new Clock();
-    this.trail = new Trail();
+    super(given);
     this.known = new Map(); // cards seen here, for undo without a network
-    this.settings = `afrel:${given.workspace}:${given.account}:`;
-    this.keymap = new Keymap(`${this.settings}keys`);
-    this.isBlind = localStorage.getItem(`${this.settings}blind`) === "1";
-    this.journal = new Journal({
-      api: this.api,
-      clock: this.clock,
-      workspace: given.workspace,
-      account: given.account,
-      onchange: () => this.saved?.draw(),
-      onreceipt: (entry, receipt) => this.receive(entry, receipt),
-    });
-    this.acting = new Acting(this);
     this.queue = new Queue({
       api: this.api,
       clock: this.clock,
@@ -198,7 +175,7 @@ class ReviewPage extends KeyedPage {
   }
 
   seconds() {
-    return Math.min(MOST_SECONDS, Math.round((performance.now() - this.shownAt) / 10) / 100);
+    return this.secondsSince(this.shownAt);
   }
 
   answer(fields) {
@@ -283,15 +260,7 @@ class ReviewPage extends KeyedPage {
 
   discard() {
     if (!this.card) return;
-    const choose = (reason) => this.answer({ act: "discarded", reason });
-    this.entry.choose(this.say("review.discard_because"), [
-      ...REASONS.map((reason, place) => [String(place + 1), this.say(`review.reason_${reason}`), () => choose(reason)]),
-      [
-        this.keymap.keys.comment,
-        this.say("review.reason_other"),
-        () => this.entry.ask(this.say("review.discard_why"), choose),
-      ],
-    ]);
+    this.askWhyDiscard();
   }
 
   comment() {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from review_app.list_desk import PAGE, hold_docs, next_list, open_list, search_queries, waiting_queries
 from review_app.server.api import Desk, Route
 from review_app.server.body_fields import count_in, text_in, texts_in
-from storage.clock import now
+from storage.clock import now, to_ms
 from storage.errors import UserError
 from storage.people.accounts import Act
 
@@ -30,7 +29,7 @@ def _queries(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
 def _next(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     is_blind = body.get("is_blind") is True
     listed = next_list(desk.person, desk.store, besides=text_in(body, "besides", ""), is_blind=is_blind)
-    return {"list": listed, "now": _now()}
+    return {"list": listed, "now": to_ms(now())}
 
 
 def _docs(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
@@ -42,15 +41,11 @@ def _docs(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
         n=count_in(body, "n", PAGE),
         is_blind=body.get("is_blind") is True,
     )
-    return {**told, "now": _now()}
+    return {**told, "now": to_ms(now())}
 
 
 def _hold(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     return {"held": hold_docs(desk.person, desk.store, texts_in(body, "candidate_ids"))}
-
-
-def _now() -> float:
-    return now().replace(tzinfo=UTC).timestamp() * 1000
 
 
 ROUTES = (

@@ -16,7 +16,7 @@ from review_app.review_desk import (
 )
 from review_app.server.api import Desk, Route
 from review_app.server.body_fields import number_in, text_in, texts_in
-from storage.clock import now
+from storage.clock import now, to_ms
 from storage.errors import UserError
 from storage.people.accounts import Act
 
@@ -26,7 +26,7 @@ def _claim(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     cards = claim_cards(
         desk.person, desk.store, int(number_in(body, "n")), held=held, is_blind=body.get("is_blind") is True
     )
-    return {"cards": cards, "n_waiting": desk.store.read("queue_length")["n"][0].as_py(), "now": _ms(now())}
+    return {"cards": cards, "n_waiting": desk.store.read("queue_length")["n"][0].as_py(), "now": to_ms(now())}
 
 
 def _cards(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
@@ -37,13 +37,16 @@ def _acts(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     acts = body.get("acts")
     if not isinstance(acts, list):
         raise UserError("`acts` must be a list of acts")
-    return {"receipts": [receipt.to_dict() for receipt in save_acts(desk.person, desk.store, acts)], "now": _ms(now())}
+    return {
+        "receipts": [receipt.to_dict() for receipt in save_acts(desk.person, desk.store, acts)],
+        "now": to_ms(now()),
+    }
 
 
 def _trail(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     before = number_in(body, "before") if "before" in body else None
     moment = None if before is None else datetime.fromtimestamp(before / 1000, UTC).replace(tzinfo=None)
-    return {"acts": own_trail(desk.person, desk.store, before=moment), "now": _ms(now())}
+    return {"acts": own_trail(desk.person, desk.store, before=moment), "now": to_ms(now())}
 
 
 def _rule(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +79,3 @@ ROUTES = (
     Route("POST", "/api/guideline", Act.REVIEW, _guideline),
     Route("POST", "/api/comment", Act.REVIEW, _comment),
 )
-
-
-def _ms(moment: datetime) -> float:
-    return moment.replace(tzinfo=UTC).timestamp() * 1000
