@@ -1,10 +1,10 @@
-"""Reviewers without a browser: each logs in, holds a dozen cards, and sends an answer and a claim once a second.
+"""Reviewers without a browser: each logs in, holds a dozen cards, and sends an answer a second.
 
 They speak what the card speaks: the login form, the session's cookie and csrf token, one act per POST to /api/acts,
-then one POST to /api/claim that names the cards on hand and asks for what is missing. All are threads of one process
-of their own, which sleep nearly always, over `http.client`, so that they leave the cores to what is measured.
-Times run from the sending. Somebody who is held up for longer than their pace answers less and does not catch up, as
-people do: that shows in how many responses there were, not in the times.
+and, when seven tenths of the hand are left, a POST to /api/claim that names those and asks for what is missing. All
+are threads of one process of their own, which sleep nearly always, over `http.client`, so that they leave the cores to
+what is measured. Times run from the sending. Somebody who is held up for longer than their pace answers less and does
+not catch up, as people do: that shows in how many responses there were, not in the times.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from urllib.parse import urlencode
 from review_app.server.logins import csrf_of
 
 N_AHEAD = 12  # cards on hand, the least that the card's own queue holds
+REFILL_AT = 0.7  # of the hand, as the card's own queue does
 TIMEOUT_SECONDS = 10.0  # the card's own
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
@@ -219,12 +220,13 @@ def _work(client: Client, on_hand: deque[dict[str, Any]], own: Worked, shift: Sh
             own.acts.append(_answer(client, own, on_hand.popleft(), rng))
         else:
             own.n_idle += 1
-        asked = time.monotonic()
-        given = _claim(client, on_hand)
-        own.claims.append(time.monotonic() - asked)
-        own.n_given_again += sum(card["pair_id"] in seen for card in given)
-        seen.update(card["pair_id"] for card in given)
-        on_hand.extend(given)
+        if len(on_hand) < REFILL_AT * N_AHEAD:
+            asked = time.monotonic()
+            given = _claim(client, on_hand)
+            own.claims.append(time.monotonic() - asked)
+            own.n_given_again += sum(card["pair_id"] in seen for card in given)
+            seen.update(card["pair_id"] for card in given)
+            on_hand.extend(given)
         due = max(due + (1 + rng.uniform(-JITTER, JITTER)) / shift.per_second, time.monotonic())
 
 

@@ -1,7 +1,8 @@
 """How far people agree with each other: over all pairs with two answers, in the blind audit, and rule by rule.
 
 Pairs that get a second answer are mostly those somebody doubted, so agreement over all of them is lower than over all
-pairs. The blind audit draws pairs by chance: its agreement is that of the work as a whole.
+pairs. The blind audit draws pairs by chance: its agreement is that of the work as a whole, and is counted of each
+person's first answer, given before the machine's suggestion was seen.
 """
 
 from __future__ import annotations
@@ -65,15 +66,14 @@ class AnswerAgreement:
 def count_agreement(store: Store) -> AnswerAgreement:
     """Count how far people agree; the store must see test rows."""
     scale = read_scale(store)
-    rows = store.read("answer_patterns").to_pylist()
     by_rule: dict[str, Counter[tuple[int, ...]]] = {}
     for row in store.read("answer_patterns_by_rule").to_pylist():
         by_rule.setdefault(row["rule_id"], Counter())[tuple(row["grades"])] += row["n"]
     least = sorted(by_rule, key=lambda rule_id: (-_surely_disputed(by_rule[rule_id]), rule_id))[:MOST_RULES]
     texts = {row["rule_id"]: row["text"] for row in store.read("rule_texts", rule_ids=least).to_pylist()}
     return AnswerAgreement(
-        _agreed(_patterns(rows), scale),
-        _agreed(_patterns(row for row in rows if row["is_audited"]), scale),
+        _agreed(_patterns(store.read("answer_patterns").to_pylist()), scale),
+        _agreed(_patterns(store.read("audit_patterns").to_pylist()), scale),
         tuple(RuleAgreed(rule_id, texts[rule_id], _agreed(by_rule[rule_id], scale)) for rule_id in least),
         len(by_rule),
     )

@@ -36,6 +36,7 @@ FEW_CARDS = 40
 # Causes a reviewer may be told; the others speak of what somebody else answered, or mark an audit.
 _TOLD_CAUSES = ("rule_conflict", "low_confidence")
 _AUDIT = "blind_audit"
+_SENT_BACK = "sent_back"
 _NAME_IN_USE = "this session has used this number for another candidate; nothing is stored twice"
 # label and text; JSON knows no pairs
 SentStep = Annotated[list[Annotated[str, Field(max_length=MOST_STEP_CHARACTERS)]], Field(min_length=2, max_length=2)]
@@ -86,17 +87,25 @@ class Receipt:
         }
 
 
-def claim_cards(
-    person: Pin, store: Store, n: int, *, held: Collection[str] = (), is_blind: bool = False
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Cards that were claimed, and how many candidates wait in all."""
+
+    cards: Sequence[Mapping[str, Any]]
+    n_waiting: int
+
+
+def claim_cards(person: Pin, store: Store, n: int, *, held: Collection[str] = (), is_blind: bool = False) -> Hand:
     """Lease up to n more candidates for a person and return their cards; `held` are on the person's screens already.
 
     A tab holds cards that others of the person's tabs do not: whoever asks names all of them.
     """
     require(person, Act.REVIEW)
-    most = min(MOST_CARDS, max(FEW_CARDS, store.read("queue_length")["n"][0].as_py() // MOST_SHARE))
+    n_waiting = store.read("queue_length")["n"][0].as_py()
+    most = min(MOST_CARDS, max(FEW_CARDS, n_waiting // MOST_SHARE))
     leased = store.claim(person.account, min(max(0, n) + len(held), most)).column("candidate_id").to_pylist()
-    return read_cards(person, store, [one for one in leased if one not in held][:n], is_blind=is_blind)
+    named = [one for one in leased if one not in held][:n]
+    return Hand(read_cards(person, store, named, is_blind=is_blind), n_waiting)
 
 
 def read_cards(
@@ -110,10 +119,11 @@ def read_cards(
         row["candidate_id"]: row for row in store.read("review_cards", candidate_ids=list(candidate_ids)).to_pylist()
     }
     votes = _votes(store, candidate_ids)
+    reasons = _sent_back_to(person, store, [one for one, row in rows.items() if _SENT_BACK in _causes(row)])
     return [
-        _card(rows[candidate_id], votes.get(candidate_id, []), is_blind=is_blind)
-        for candidate_id in candidate_ids
-        if candidate_id in rows
+        _card(rows[one], votes.get(one, []), is_blind=is_blind, sent_back=reasons.get(one))
+        for one in candidate_ids
+        if one in rows
     ]
 
 
@@ -203,8 +213,10 @@ def comment(person: Pin, store: Store, candidate_id: str, text: str, *, session:
     return row.comment_id
 
 
-def _card(row: Mapping[str, Any], votes: Sequence[Mapping[str, Any]], *, is_blind: bool) -> dict[str, Any]:
-    causes = row["cause"].split(", ")
+def _card(
+    row: Mapping[str, Any], votes: Sequence[Mapping[str, Any]], *, is_blind: bool, sent_back: str | None
+) -> dict[str, Any]:
+    causes = _causes(row)
     is_blind = is_blind or _AUDIT in causes
     return {
         "candidate_id": row["candidate_id"],
@@ -220,12 +232,25 @@ def _card(row: Mapping[str, Any], votes: Sequence[Mapping[str, Any]], *, is_blin
         "has_number_conflict": bool(row["n_number_conflicts"]),
         "has_refused": bool(row["n_negated_present"]),
         "why": [cause for cause in causes if cause in _TOLD_CAUSES],
+        "sent_back": sent_back,
         "is_blind": is_blind,
         "suggestion": None if is_blind else _suggestion(row),
         # votes are evidence of the machine too, and would tell what it suggests
         "votes": [] if is_blind else list(votes),
         "instruction_id": row["instruction_id"],
     }
+
+
+def _causes(row: Mapping[str, Any]) -> list[str]:
+    return str(row["cause"]).split(", ")
+
+
+def _sent_back_to(person: Pin, store: Store, candidate_ids: Sequence[str]) -> dict[str, str]:
+    """Return what an adjudicator said who sent this person's answer back, by candidate; others are told nothing."""
+    if not candidate_ids:
+        return {}
+    rows = store.read("sent_back_to", candidate_ids=list(candidate_ids), account=person.account).to_pylist()
+    return {row["candidate_id"]: row["reason"] for row in rows}
 
 
 def _suggestion(row: Mapping[str, Any]) -> dict[str, Any]:

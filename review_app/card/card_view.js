@@ -41,6 +41,7 @@ export class CardView {
   whyHere(card, state) {
     const said = [];
     if (state.isBack) said.push(this.say("review.why_back"));
+    if (card.sent_back) said.push(this.say("review.sent_back", { reason: card.sent_back }));
     for (const cause of card.why) said.push(this.say(`review.why_${cause}`));
     if (!said.length) said.push(this.say(card.is_blind ? "review.why_blind" : "review.why_first"));
     return said.join(" · ");

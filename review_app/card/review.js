@@ -117,7 +117,9 @@ class ReviewPage extends GradingPage {
   }
 
   next() {
-    this.show(this.queue.take());
+    const card = this.queue.take();
+    if (card?.sent_back) this.trail.sendBack(card.candidate_id);
+    this.show(card);
   }
 
   show(card, { isBack = false } = {}) {

@@ -8,6 +8,7 @@ export class Trail {
     this.acts = []; // first act first; each {session, sequence, candidate_id, act, at, target, ...}
     this.isWhole = false; // all older acts are here
     this.withdrawn = new Set();
+    this.sentBack = new Set();
     this.names = new Set();
   }
 
@@ -29,6 +30,7 @@ export class Trail {
       this.names.add(name(row));
       const target = byId.get(row.target_id);
       if (row.is_withdrawn) this.withdrawn.add(name(row));
+      if (row.is_sent_back) this.sentBack.add(name(row));
       older.push({ ...row, at: row.effective_at, target: target ? name(target) : row.target_id });
     }
     this.acts = [...older, ...this.acts];
@@ -64,17 +66,21 @@ export class Trail {
     return undone.length ? held.get(undone.at(-1)) : null;
   }
 
+  // A card that comes back with a reason: what the person had answered on it stands no more.
+  sendBack(candidateId) {
+    for (const act of this.acts) if (act.candidate_id === candidateId) this.sentBack.add(name(act));
+  }
+
   // The person's answer that stands on a candidate, null when there is none.
   standing(candidateId) {
-    return (
-      this.acts.findLast(
-        (act) =>
-          act.candidate_id === candidateId &&
-          act.act !== "withdrawn" &&
-          act.act !== "later" &&
-          !this.withdrawn.has(name(act)),
-      ) || null
+    const last = this.acts.findLast(
+      (act) =>
+        act.candidate_id === candidateId &&
+        act.act !== "withdrawn" &&
+        act.act !== "later" &&
+        !this.withdrawn.has(name(act)),
     );
+    return last && !this.sentBack.has(name(last)) ? last : null;
   }
 }
 

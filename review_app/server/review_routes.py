@@ -23,10 +23,10 @@ from storage.people.accounts import Act
 
 def _claim(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     held = texts_in(body, "held")
-    cards = claim_cards(
+    hand = claim_cards(
         desk.person, desk.store, int(number_in(body, "n")), held=held, is_blind=body.get("is_blind") is True
     )
-    return {"cards": cards, "n_waiting": desk.store.read("queue_length")["n"][0].as_py(), "now": to_ms(now())}
+    return {"cards": hand.cards, "n_waiting": hand.n_waiting, "now": to_ms(now())}
 
 
 def _cards(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from storage.process.put_off import DeskAct, PutOff
 from storage.process.standing import standing_sql
 
 LEASE = timedelta(minutes=30)
+RENEW = timedelta(minutes=29)  # a lease that runs for longer is left as it is when its holder asks again
 HEAD = 5_000  # rows read at once
 MOST = 50_000  # rows kept before the head is cut back to HEAD
 MANY_CHANGES = 20_000  # more than this changes more of the head than reading it anew costs
@@ -54,6 +55,21 @@ where status = 'awaiting_review' and rowid in (from claimed_places)
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a claim gives out: candidates in the queue's order, and rows for `leases` that are still to be committed.
+
+    A lease that was committed within the last minute has no new row.
+    """
+
+    candidate_ids: list[str]
+    leases: pa.Table
+
+    def to_table(self) -> pa.Table:
+        """Return the candidates as the one column of a claim's answer."""
+        return pa.table({"candidate_id": pa.array(self.candidate_ids, pa.string())})
+
+
 @dataclass(slots=True)
 class _Waiting:
     rank: Rank
@@ -80,6 +96,7 @@ class ClaimDesk:
         self._leased: dict[
             str, set[str]
         ] = {}  # candidates that were leased, by pair: a newer one may have replaced them
+        self._committed: dict[tuple[str, str], datetime] = {}  # (candidate, account) -> end of a lease that is on disk
         self._unfolded: Counter[tuple[str, str]] = Counter()  # (pair, account) of answers acknowledged, not committed
         self._answering: dict[str, set[str]] = {}  # the same, accounts by pair
         self._put_off = PutOff(self._connection)
@@ -90,8 +107,8 @@ class ClaimDesk:
 
     def choose(
         self, account: str, n: int, session: str, sequence: int, *, at: datetime, among: Sequence[str] | None = None
-    ) -> pa.Table:
-        """Choose up to n candidates in the order of the queue and lease them; return rows for `leases`.
+    ) -> Chosen:
+        """Choose up to n candidates in the order of the queue and lease them.
 
         A candidate is passed over when the account has answered its pair, or when as many others hold a lease as
         answers are still wanted. An account's own leases are no bar: asking again gives the same ones. What it has
@@ -105,21 +122,25 @@ class ClaimDesk:
                 named = self._read_named(among)
                 free = (one for one in named if self._is_free(one, account, leases, at))
                 chosen = list(islice(free, n))
+            renewed: list[str] = []
             for waiting in chosen:
                 holders = leases.setdefault(waiting.candidate_id, {})
                 holders[account] = max(at + LEASE, holders.get(account, at))
+                if self._committed.get((waiting.candidate_id, account), at) < at + RENEW:
+                    renewed.append(waiting.candidate_id)
                 self._leased.setdefault(waiting.pair_id, set()).add(waiting.candidate_id)
                 self._put_off.take_up(account, waiting.pair_id)
-        names = [action_id(account, f"{session}:lease:{sequence}", place) for place in range(len(chosen))]
-        return pa.table(
+        names = [action_id(account, f"{session}:lease:{sequence}", place) for place in range(len(renewed))]
+        rows = pa.table(
             {
                 "lease_id": pa.array(names, pa.string()),
-                "candidate_id": pa.array([waiting.candidate_id for waiting in chosen], pa.string()),
-                "account": pa.array([account] * len(chosen), pa.string()),
-                "until": pa.array([at + LEASE] * len(chosen), pa.timestamp("us")),
-                "created_at": pa.array([at] * len(chosen), pa.timestamp("us")),
+                "candidate_id": pa.array(renewed, pa.string()),
+                "account": pa.array([account] * len(renewed), pa.string()),
+                "until": pa.array([at + LEASE] * len(renewed), pa.timestamp("us")),
+                "created_at": pa.array([at] * len(renewed), pa.timestamp("us")),
             }
         )
+        return Chosen([waiting.candidate_id for waiting in chosen], rows)
 
     def follow(self, acts: Iterable[DeskAct]) -> None:
         """Take in acts that are acknowledged: what is put off, and no longer."""
@@ -139,6 +160,7 @@ class ClaimDesk:
             for candidate_id, account, until in leases:
                 holders = self._leases.setdefault(candidate_id, {})
                 holders[account] = max(until, holders.get(account, until))
+                self._committed[candidate_id, account] = until
 
     def note_answers(self, answers: Iterable[tuple[str, str]]) -> None:
         """Note (pair_id, account) of answers that are acknowledged: their pairs are theirs no more, before any fold."""
@@ -299,4 +321,5 @@ class ClaimDesk:
             self._leased = {
                 pair_id: still for pair_id, leased in self._leased.items() if (still := leased & self._leases.keys())
             }
+            self._committed = {named: until for named, until in self._committed.items() if until > at}
         return self._leases

@@ -36,9 +36,9 @@ class EmbeddedTransport:
             with self._owner.answering(**params) as reader:
                 return None, {"rows": reader.read_all()}
         if verb == "claim":
-            leases = self._owner.choose(**params)
-            self._fold(self._owner.admit({"leases": leases}))
-            return None, {"rows": leases.select(["candidate_id"])}
+            chosen = self._owner.choose(**params)
+            self._fold(self._owner.admit({"leases": chosen.leases}))
+            return None, {"rows": chosen.to_table()}
         return self._acts[verb](**params), {}
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:

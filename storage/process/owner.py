@@ -24,7 +24,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.process.admission import Admission
 from storage.process.answering import answering, tables_found
-from storage.process.claims import ClaimDesk
+from storage.process.claims import Chosen, ClaimDesk
 from storage.process.commit import RUN_COLUMNS, Commit, Counts
 from storage.process.gate import Gate
 from storage.process.journal import Journal, Request, encode
@@ -129,8 +129,8 @@ class Owner:
         with self._gate.passing(), answer as reader:
             yield reader
 
-    def choose(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> pa.Table:
-        """Choose the next n candidates for a reviewer; return the rows of their leases, still to be committed."""
+    def choose(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> Chosen:
+        """Choose the next n candidates for a reviewer; the rows of their leases are still to be committed."""
         try:
             "".join(among or ()).encode()
         except UnicodeEncodeError:

@@ -3,6 +3,7 @@
 Most count answers to test pairs too, as the work on them is work, so only the human review path may ask.
 """
 
+from storage.process.standing import acts_sql
 from storage.reads.read import Read
 
 _ANSWERS = "('submitted', 'discarded', 'cannot_tell')"
@@ -71,12 +72,24 @@ READS = {
         """,
         shows_test=True,
     ),
-    # Which answers pairs got that have two or more, and how many got the same; pairs drawn for a blind audit apart.
+    # Which answers pairs got that have two or more, and how many got the same.
     "answer_patterns": Read(
+        f"select grades, count(*) as n from ({_PATTERNS}) group by grades order by grades", shows_test=True
+    ),
+    # The same of pairs drawn for a blind audit, by what each person answered first: who has answered sees what the
+    # machine says, and may answer anew.
+    "audit_patterns": Read(
         f"""
-        with audited as (select distinct pair_id from candidate_status where contains(cause, 'blind_audit'))
-        select grades, pair_id in (from audited) as is_audited, count(*) as n
-        from ({_PATTERNS}) group by grades, is_audited order by grades, is_audited
+        with audited as (select distinct pair_id from candidate_status where contains(cause, 'blind_audit')),
+        acts as ({acts_sql("(select * from responses where pair_id in (from audited))")}),
+        firsts as (
+            select pair_id, account, arg_min(coalesce(grade, -1), (effective_at, session, sequence)) as grade
+            from acts where act in {_ANSWERS} group by pair_id, account),
+        patterns as (
+            select f.pair_id, list_sort(list(f.grade)) as grades
+            from firsts f join standing_responses s on s.pair_id = f.pair_id and s.account = f.account
+            group by f.pair_id having count(*) >= 2)
+        select grades, count(*) as n from patterns group by grades order by grades
         """,
         shows_test=True,
     ),

@@ -68,7 +68,7 @@ READS = {
     "own_trail": Read(
         f"""
         select response_id, candidate_id, pair_id, act, grade, steps, first_wrong_step, reason, target_id, session,
-               sequence, effective_at, is_withdrawn
+               sequence, effective_at, is_withdrawn, is_sent_back
         from ({acts_sql("(select * from responses where account = $account)")})
         where effective_at <= $before
         order by effective_at desc, session desc, sequence desc, response_id desc

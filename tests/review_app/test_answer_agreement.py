@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from curation.agreement import krippendorff_alpha
 from curation.intervals import wilson
 from review_app.answer_agreement import count_agreement
-from review_app.decisions import Turn, cannot_tell, discard, save, submit
+from review_app.decisions import Response, ResponseAct, Turn, cannot_tell, discard, save, submit
 from storage.clock import now
 from storage.grades import Scale
 from storage.store import Store
@@ -87,6 +89,25 @@ def test_the_blind_audit_is_counted_by_itself(store: Store) -> None:
     save(store, answers, proposals={"c_7": (2, "[]")})
     found = count_agreement(store)
     assert (found.audit.n_pairs, found.audit.n_disputed, found.overall.n_pairs) == (1, 0, 6)
+
+
+def test_an_audit_counts_what_people_said_before_they_saw_the_suggestion(store: Store) -> None:
+    cause = {"review_cause_id": "rc_1", "cause": "blind_audit", "predicate": "true", "n_required": 2}
+    store.append({"review_causes": [{**cause, "created_at": now()}]})
+    fill(store)
+    at = now()
+
+    def earlier(account: str) -> Turn:
+        return Turn("c_1", pair_id_of(1), account, "earlier", 1, acted_at=at - timedelta(hours=1))
+
+    # before the answers of `fill`, which agree on pair 1: ana had said something else first, bo had put it off
+    before = [submit(earlier("ana"), 0), Response(earlier("bo"), ResponseAct.LATER)]
+    save(store, before, proposals={"c_1": (2, "[]")})
+    assert [2, 2] in store.read("answer_patterns")["grades"].to_pylist()
+    audited = store.read("audit_patterns")["grades"].to_pylist()
+    assert [0, 2] in audited and [2, 2] not in audited
+    found = count_agreement(store)
+    assert found.audit.n_disputed == found.overall.n_disputed + 1
 
 
 def test_nothing_answered_twice_is_no_agreement_at_all(store: Store) -> None:

@@ -79,7 +79,7 @@ def test_what_is_shown_unanswered_is_nobody_elses_until_the_lease_ends(
 ) -> None:
     assert set(states(ANA, desk).values()) == {"open"}
     assert set(states(BO, desk).values()) == {"taken"}
-    assert claim_cards(BO, desk, 3) == []
+    assert claim_cards(BO, desk, 3).cards == []
     assert all(row["suggestion"] is None for row in docs(BO, desk).values())
     monkeypatch.setattr("storage.process.owner.now", lambda: now() + timedelta(minutes=31))
     assert set(states(BO, desk).values()) == {"open"}
@@ -87,7 +87,7 @@ def test_what_is_shown_unanswered_is_nobody_elses_until_the_lease_ends(
 
 
 def test_what_the_queue_has_given_out_is_not_open_on_the_list(desk: Store) -> None:
-    (card,) = claim_cards(BO, desk, 1)
+    (card,) = claim_cards(BO, desk, 1).cards
     taken = int(card["candidate_id"][2:])
     assert {n for n, state in states(ANA, desk).items() if state == "taken"} == {taken}
     assert {n for n, state in states(BO, desk).items() if state == "open"} == {taken}
@@ -158,7 +158,7 @@ def test_what_is_put_off_stays_on_the_list_and_is_held_again(desk: Store) -> Non
     send(desk, put_off(turn(1, ANA)))
     row = docs(ANA, desk)[1]
     assert (row["state"], row["is_put_off"], row["own"]) == ("open", True, None)
-    assert claim_cards(BO, desk, 9) == []
+    assert claim_cards(BO, desk, 9).cards == []
 
 
 def test_an_answer_that_was_sent_back_is_open_again_with_what_was_said(desk: Store) -> None:
@@ -331,7 +331,7 @@ def test_thirty_people_on_lists_and_in_the_queue_never_give_a_doc_more_answers_t
             with Store(SocketTransport(tmp_path), sees_test=True) as store:
                 for round_of in range(4):
                     if place % 2:
-                        got = [card["candidate_id"] for card in claim_cards(person, store, 3)]
+                        got = [card["candidate_id"] for card in claim_cards(person, store, 3).cards]
                     else:
                         rows = open_list(person, store, "q_1", n=12)["rows"]
                         got = [row["candidate_id"] for row in rows if row["state"] == "open"][:6]

@@ -20,7 +20,7 @@ from review_app.review_desk import (
 from storage.clock import now
 from storage.errors import UserError
 from storage.people.accounts import Pin, Role
-from storage.rows import GradeRow
+from storage.rows import GradeRow, SendBackRow
 from storage.store import Store
 from tests.review_app.review_rows import STAMP, add_pair, pair_id_of
 
@@ -50,18 +50,41 @@ def sent(sequence: int, n: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def test_a_claim_gives_cards_that_are_not_on_the_screen_yet(desk: Store) -> None:
-    first = claim_cards(ANA, desk, 2)
+    first = claim_cards(ANA, desk, 2).cards
     assert [card["suggestion"]["grade"] for card in first] == [2, 2]
     held = [card["candidate_id"] for card in first]
-    assert [card["candidate_id"] for card in claim_cards(ANA, desk, 2, held=held)] == ["c_3"]
-    assert claim_cards(ANA, desk, 2, held=[*held, "c_3"]) == []
+    assert [card["candidate_id"] for card in claim_cards(ANA, desk, 2, held=held).cards] == ["c_3"]
+    assert claim_cards(ANA, desk, 2, held=[*held, "c_3"]).cards == []
 
 
 def test_a_blind_card_holds_nothing_of_the_suggestion_until_a_grade_is_stored(desk: Store) -> None:
-    (card,) = claim_cards(ANA, desk, 1, is_blind=True)
+    (card,) = claim_cards(ANA, desk, 1, is_blind=True).cards
     assert card["suggestion"] is None and card["votes"] == [] and card["is_blind"]
     (receipt,) = save_acts(ANA, desk, [sent(1, int(card["candidate_id"][2:]), grade=0)])
     assert receipt.suggestion is not None and receipt.suggestion["grade"] == 2
+
+
+def test_who_is_asked_again_is_told_why_and_nobody_else(desk: Store) -> None:
+    save_acts(ANA, desk, [sent(1, grade=0)])
+    (act,) = own_trail(ANA, desk)
+    sending = SendBackRow(
+        send_back_id="b_1",
+        candidate_id="c_1",
+        pair_id=pair_id_of(1),
+        account="dora",
+        reason="the size is in the title",
+        response_ids=[act["response_id"]],
+        n_required=2,
+        created_at=now(),
+    )
+    desk.append({"send_backs": [sending]})
+    bo = Pin("bo", Role.REVIEWER, "1" * 64, "person_2")
+    told = {person.account: read_cards(person, desk, ["c_1", "c_2"]) for person in (ANA, bo)}
+    assert [card["sent_back"] for card in told["ana"]] == ["the size is in the title", None]
+    assert [card["sent_back"] for card in told["bo"]] == [None, None]
+    assert [(act["act"], act["is_sent_back"]) for act in own_trail(ANA, desk)] == [("submitted", True)]
+    save_acts(ANA, desk, [sent(2, grade=1)])
+    assert [card["sent_back"] for card in read_cards(ANA, desk, ["c_1"])] == [None]
 
 
 def test_an_audited_candidate_is_blind_for_everybody_and_says_nothing_of_the_audit(desk: Store) -> None:
@@ -212,7 +235,7 @@ def test_one_person_cannot_hold_the_whole_queue(desk: Store) -> None:
         add_pair(desk, n)
     made_up = [f"c_none{n}" for n in range(250)]
     claim_cards(ANA, desk, 300, held=made_up)
-    left = claim_cards(Pin("bo", Role.REVIEWER, "1" * 64, "person_2"), desk, 20)
+    left = claim_cards(Pin("bo", Role.REVIEWER, "1" * 64, "person_2"), desk, 20).cards
     assert len(left) == 20
 
 

@@ -97,6 +97,26 @@ def test_the_same_claim_sent_twice_is_one_lease(tmp_path: Path) -> None:
         assert connection.execute("select account, candidate_id from leases").fetchall() == [("ana", f"c_{0:016x}")]
 
 
+def test_asking_again_at_once_writes_no_lease_and_later_renews_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.embedded(tmp_path, sees_test=True) as store:
+        store.append(shop(3))
+        assert claimed(store, "ana", 2) == claimed(store, "ana", 2) == [0, 1]
+        assert claimed(store, "ana", 3) == [0, 1, 2]
+        monkeypatch.setattr("storage.process.owner.now", lambda: now() + timedelta(minutes=20))
+        assert claimed(store, "ana", 1) == [0]
+        monkeypatch.setattr("storage.process.owner.now", lambda: now() + timedelta(minutes=40))
+        assert claimed(store, "bo", 3) == [1, 2]
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "afrel.duckdb"), read_only=True) as connection:
+        leases = connection.execute(
+            "select account, candidate_id[-1]::int from leases order by created_at, candidate_id"
+        )
+        assert leases.fetchall() == [("ana", 0), ("ana", 1), ("ana", 2), ("ana", 0), ("bo", 1), ("bo", 2)]
+
+
 @pytest.mark.parametrize("n_required", [1, 2])
 def test_thirty_reviewers_at_once_are_never_more_on_a_candidate_than_the_policy_allows(
     tmp_path: Path, n_required: int
