@@ -48,7 +48,6 @@ from benchmarks.review_shop import (  # noqa: E402
     look,
     make_ready,
     served,
-    set_policy,
     working_store,
 )
 from benchmarks.store_load import busy_share, cpu_times  # noqa: E402
@@ -128,8 +127,6 @@ def _measure(
     workspace, sizes = prepare(out / "workspace", seeded=seeded, n_candidates=n_candidates)
     report.put("sizes", **asdict(sizes))
     report.say(f"\nn: {sizes.n_candidates:,} candidates, {sizes.n_responses:,} answers given before")
-    with working_store(workspace) as store:
-        set_policy(store)
     found, kept = look(workspace.root), Kept()
     with working_store(workspace) as store:
         make_ready(store, out / "home", found)

@@ -1,8 +1,4 @@
-"""A seeded workspace made ready for people: accounts that can log in, a policy, features for cards, the app's process.
-
-Left to itself the queue begins with every pair of the blind audit, which a million candidates have too many of for a
-reviewer to meet anything else here. So the policy is another one: at the head stand what the machine is unsure of, half
-of it for two people, and the audit's twentieth among it.
+"""A seeded workspace made ready for people: accounts that can log in, features for cards, the app's process.
 
 Keys are sealed at a low cost, which stands in their files: thirty logins are no part of what is measured. The seed's
 reviewers keep their names, so each of them comes with thousands of answers given before.
@@ -32,7 +28,6 @@ from benchmarks.store_rows import N_GRADES, RUN_ID, account_names
 from benchmarks.store_seed import running_store, store_pids
 from curation.attributes import FieldVocabulary
 from curation.features import pair_features
-from curation.review_policy import DEFAULT_CAUSES, Cause, cause_rows
 from storage.clock import now
 from storage.ids import action_id
 from storage.people.keys import Cost, create_key
@@ -52,12 +47,6 @@ FEATURES_AT_A_TIME = 5_000
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 IDLE_SECONDS = 5.0
-
-POLICY = (
-    Cause("blind_audit", "confidence < 0.5 and audit_draw < 0.05", 2),
-    Cause("low_confidence", "confidence < 0.5 and audit_draw >= 0.05 and audit_draw < 0.5", 2),
-    Cause("first_look", "confidence < 0.5 and audit_draw >= 0.5", 1),
-)
 
 _HEAD = """
 select k.pair_id, q.text as query, d.title, d.body, d.fields
@@ -103,12 +92,6 @@ def working_store(workspace: Workspace) -> Iterator[Store]:
         yield store
     while store_pids(workspace.root):  # one that a client started when ours had left too early
         time.sleep(0.2)
-
-
-def set_policy(store: Store) -> None:
-    """Give the workspace the policy of the bench; every status is derived anew."""
-    dropped = {cause.cause for cause in DEFAULT_CAUSES} - {cause.cause for cause in POLICY}
-    store.append({"review_causes": cause_rows(POLICY, now(), dropped=sorted(dropped))})
 
 
 def look(root: Path) -> Found:

@@ -94,8 +94,9 @@ select n.place, n.candidate_id, n.pair_id,
         else 'answered'
     end as status,
     n.n_answers::integer as n_answers, n.n_required::integer as n_required, n.cause,
-    -- what people decide most about comes first: named causes, then the machine's doubt
-    (len(string_split(n.cause, ', ')) - (n.cause = '')::integer + 1
+    -- What people decide most about comes first: named causes, then the machine's doubt. A blind audit is drawn by
+    -- chance and stays where it would have been: at the head of the queue everybody would know it for one.
+    (len(list_filter(string_split(n.cause, ', '), lambda x: x not in ('', 'blind_audit'))) + 1
         - coalesce(nullif(n.confidence, 'nan'::double), 0))::double as priority
 from needs n
 left join screened s using (candidate_id)
