@@ -215,10 +215,10 @@ def snapshot(
 
 def why(
     ctx: typer.Context,
-    asked_id: Annotated[str, typer.Argument(metavar="ID", help="A candidate, judgment, prediction or pair.")],
+    asked_id: Annotated[str, typer.Argument(metavar="ID", help="A candidate, judgment, prediction, answer or pair.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the chain: source, mutation, candidate, rules, screens, people, snapshot, run, prediction.
+    """Show the chain: source, mutation, prompt, model, rules, screens, people, snapshot, run, prediction, what it took.
 
     Example: afrel -w shop why c_3fa9…
     """
@@ -231,4 +231,4 @@ def why(
         print(json.dumps([link.to_dict() for link in links], ensure_ascii=False))
         return
     for link in links:
-        print(f"{'>' if link.link_id == asked_id else ' '} {link.kind:<10} {link.link_id:<22} {link.text}")
+        print(f"{'>' if link.link_id == asked_id else ' '} {link.kind:<11} {link.link_id:<22} {link.text}")

@@ -1,6 +1,7 @@
 """Where a candidate, judgment or prediction comes from: the chain back to source, rules, people, snapshot and run.
 
-`why` gives a list of links, each one plain sentence with the ids it names, in the order things happened.
+`why` gives a list of links, each one plain sentence with the ids it names, in the order things happened; what it all
+took, in money and time, comes last. A prediction is told with the training rows most like its pair.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from curation.nearest_rows import NearRow, nearest_rows
 from storage.errors import UserError
 from storage.store import Store
 
@@ -25,27 +27,63 @@ class Link:
         return asdict(self)
 
 
+# The read that finds the pair of an id, by how the id begins; an act's `a_` and a pair's `p_` are told apart by it too.
+_PAIR_READS = {
+    "c": "why_candidate",
+    "j": "why_judgment",
+    "pr": "why_prediction",
+    "a": "why_response",
+    "s": "why_screening",
+    "p": "why_pair",
+}
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What the links of a chain took, as far as it is known."""
+
+    n_calls: int = 0
+    n_priced: int = 0
+    n_tokens: int = 0
+    cost: float = 0.0
+    call_seconds: float = 0.0
+    n_answers: int = 0
+    people_seconds: float = 0.0
+
+    def told(self) -> str:
+        priced = (
+            f"cost {self.cost:.6g}" if self.n_priced == self.n_calls else f"{self.n_calls - self.n_priced} unpriced"
+        )
+        calls = f"{self.n_calls} model calls: {self.n_tokens:,} tokens, {self.call_seconds:.1f} s, {priced}"
+        people = f"{self.n_answers} answers: {self.people_seconds:.0f} s of looking"
+        return "; ".join([calls] * bool(self.n_calls) + [people] * bool(self.n_answers)) or "no call, no answer"
+
+
 def why(store: Store, asked_id: str) -> list[Link]:
-    """Return the chain of a candidate, judgment, prediction or pair; UserError for an id the store does not hold."""
+    """Return the chain of a candidate, judgment, prediction, answer, screening or pair.
+
+    UserError for an id the store does not hold.
+    """
     pair_id = _pair_of(store, asked_id)
+    spent = _Spent()
     links = _source_links(store, pair_id)
-    links += _candidate_links(store, pair_id)
-    links += _review_links(store, pair_id)
+    links += _candidate_links(store, pair_id, spent)
+    links += _review_links(store, pair_id, spent)
     members = store.read("why_members", id=pair_id).to_pylist()
     links += _snapshot_links(members)
-    return links + _prediction_links(store, pair_id, snapshot_ids=[row["snapshot_id"] for row in members])
+    links += _prediction_links(store, pair_id, snapshot_ids=[row["snapshot_id"] for row in members], asked_id=asked_id)
+    return [*links, Link("spent", pair_id, spent.told())]
 
 
 def _pair_of(store: Store, asked_id: str) -> str:
     """Return the pair an id belongs to."""
-    for name in ("why_candidate", "why_judgment", "why_prediction"):
+    named = _PAIR_READS.get(asked_id.partition("_")[0])
+    for name in [named] if named else _PAIR_READS.values():
         found = store.read(name, id=asked_id).to_pylist()
         if found:
             return str(found[0]["pair_id"])
-    if store.read("why_pair", id=asked_id).num_rows:
-        return asked_id
     raise UserError(
-        f"the store holds no candidate, judgment, prediction or pair {asked_id!r}. "
+        f"the store holds no candidate, judgment, prediction, answer, screening or pair {asked_id!r}. "
         'Find one: afrel sql "select candidate_id from candidates limit 5"'
     )
 
@@ -78,7 +116,7 @@ def _source_links(store: Store, pair_id: str) -> list[Link]:
     return links
 
 
-def _candidate_links(store: Store, pair_id: str) -> list[Link]:
+def _candidate_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
     links = []
     for row in store.read("why_candidates", id=pair_id).to_pylist():
         confidence = "" if row["confidence"] is None else f" (confidence {row['confidence']:.2f})"
@@ -90,7 +128,9 @@ def _candidate_links(store: Store, pair_id: str) -> list[Link]:
                 f"grade {row['grade']}{confidence} proposed by {row['proposer']}{under}, {row['run_id']}",
             )
         )
-        links += _linked(store, "call", "why_call", [row["llm_call_id"]] if row["llm_call_id"] else [], _call_text)
+        named = [row["instruction_id"]] if row["instruction_id"] else []
+        links += _linked(store, "instruction", "why_instruction", named, _instruction_text)
+        links += _call_links(store, row["llm_call_id"], spent)
         links += _linked(store, "rule", "why_rule", row["rule_ids"], _rule_text)
         for screening in store.read("why_screenings", id=row["candidate_id"]).to_pylist():
             passed = "passed every screen" if screening["is_passed"] else f"set aside by {screening['screen']}"
@@ -104,19 +144,43 @@ def _linked(store: Store, kind: str, read: str, ids: list[str], text: Callable[[
     return [Link(kind, one, text(row)) for one in ids for row in store.read(read, id=one).to_pylist()]
 
 
-def _call_text(row: dict[str, Any]) -> str:
-    return f"{row['provider']} {row['model']} ({row['operator']}), {row['failure'] or 'answered'}"
+def _call_links(store: Store, llm_call_id: str | None, spent: _Spent) -> list[Link]:
+    if llm_call_id is None:
+        return []
+    links = []
+    for row in store.read("why_call", id=llm_call_id).to_pylist():
+        spent.n_calls += 1
+        spent.n_priced += row["cost"] is not None
+        spent.n_tokens += row["n_tokens"] or 0
+        spent.cost += row["cost"] or 0.0
+        spent.call_seconds += row["seconds"] or 0.0
+        took = "" if row["seconds"] is None else f", {row['seconds']:.1f} s"
+        tokens = "" if row["n_tokens"] is None else f", {row['n_tokens']:,} tokens"
+        cost = "" if row["cost"] is None else f", cost {row['cost']:.6g}"
+        text = (
+            f"{row['provider']} {row['model']} ({row['operator']}, prompt {row['template_digest'][:12]}), "
+            f"{row['failure'] or 'answered'}{took}{tokens}{cost}"
+        )
+        links.append(Link("call", row["llm_call_id"], text))
+    return links
+
+
+def _instruction_text(row: dict[str, Any]) -> str:
+    after = f" after {row['parent_id']}" if row["parent_id"] else ""
+    return f"generation {row['generation']} by {row['operator']}{after}, {row['run_id']}"
 
 
 def _rule_text(row: dict[str, Any]) -> str:
     return f"votes {row['grade']}, {row['status']}: {row['text']} [{row['condition']}], {row['run_id']}"
 
 
-def _review_links(store: Store, pair_id: str) -> list[Link]:
+def _review_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
     links = []
     for row in store.read("why_responses", id=pair_id).to_pylist():
         grade = "" if row["grade"] is None else f" grade {row['grade']}"
         is_answer = row["act"] not in ("withdrawn", "later")
+        spent.n_answers += is_answer
+        spent.people_seconds += row["seconds"] or 0.0
         standing = ", no longer stands" if is_answer and not row["is_standing"] else ""
         replayed = ", replayed" if row["is_replayed"] else ""
         links.append(
@@ -127,6 +191,13 @@ def _review_links(store: Store, pair_id: str) -> list[Link]:
                 f"{row['created_at']:%Y-%m-%d %H:%M}",
             )
         )
+    for row in store.read("why_send_backs", id=pair_id).to_pylist():
+        reason = "for a reason not shown, of a test pair" if row["reason"] is None else row["reason"]
+        text = (
+            f"{row['pseudonym']} sent {row['n_sent_back']} answers back and asks {row['n_required']}: {reason}, "
+            f"{row['created_at']:%Y-%m-%d %H:%M}"
+        )
+        links.append(Link("send_back", row["send_back_id"], text))
     for row in store.read("why_judgments", id=pair_id).to_pylist():
         grade = "a test grade, not shown" if row["grade"] is None else f"grade {row['grade']}"
         by = f" by {row['pseudonym']}" if row["pseudonym"] else ""
@@ -146,27 +217,53 @@ def _snapshot_links(members: Sequence[Mapping[str, Any]]) -> list[Link]:
     return links
 
 
-def _prediction_links(store: Store, pair_id: str, *, snapshot_ids: Sequence[str]) -> list[Link]:
-    """Return what was trained on the pair's snapshots or says something of the pair, and what it says."""
+def _prediction_links(store: Store, pair_id: str, *, snapshot_ids: Sequence[str], asked_id: str) -> list[Link]:
+    """Return what was trained on the pair's snapshots or says something of the pair, and what it says.
+
+    The training rows most like the pair are those of the prediction that was asked for, else of the last one.
+    """
     predictions = store.read("why_predictions", id=pair_id).to_pylist()
     runs = store.read(
         "why_training_runs", ids=sorted({row["train_run_id"] for row in predictions}), snapshot_ids=list(snapshot_ids)
     ).to_pylist()
-    links = [
-        Link(
-            "run",
-            run["run_id"],
-            f"trained on {run['snapshot_id']} with code {run['code_version']}: {run['status']}, "
-            f"{run['started_at']:%Y-%m-%d %H:%M}",
-        )
-        for run in runs
-    ]
-    return links + [
-        Link(
-            "prediction",
-            row["prediction_id"],
-            f"grade {row['grade']} with probabilities {[round(p, 3) for p in row['probabilities']]} "
-            f"by {row['train_run_id']}, {row['run_id']}",
-        )
-        for row in predictions
-    ]
+    links = [Link("run", run["run_id"], _run_text(run)) for run in runs]
+    for row in predictions:
+        told = [round(p, 3) for p in row["probabilities"]]
+        text = f"grade {row['grade']} with probabilities {told} by {row['train_run_id']}, {row['run_id']}"
+        links.append(Link("prediction", row["prediction_id"], text))
+    if predictions:
+        asked = [row for row in predictions if row["prediction_id"] == asked_id] or predictions[-1:]
+        trained = [run for run in runs if run["run_id"] == asked[0]["train_run_id"]]
+        links += [link for run in trained for link in _near_links(store, pair_id, run)]
+    return links
+
+
+def _run_text(run: Mapping[str, Any]) -> str:
+    took = "" if run["finished_at"] is None else f" in {(run['finished_at'] - run['started_at']).total_seconds():.0f} s"
+    return (
+        f"trained on {run['snapshot_id']} with code {run['code_version']}: {run['status']}{took}, "
+        f"{run['started_at']:%Y-%m-%d %H:%M}"
+    )
+
+
+def _near_links(store: Store, pair_id: str, run: Mapping[str, Any]) -> list[Link]:
+    """Return the rows a run was trained on that are most like a pair, and the rules they cite, each once."""
+    (pair,) = store.read("why_pair", id=pair_id).to_pylist()
+    near = nearest_rows(
+        store,
+        query=pair["query"],
+        title=pair["title"],
+        body=pair["body"],
+        snapshot_id=run["snapshot_id"],
+        tiers=run["tiers"],
+        besides=pair_id,
+    )
+    cited = list(dict.fromkeys(rule_id for row in near for rule_id in row.rule_ids))
+    return [Link("near", row.pair_id, _near_text(row)) for row in near] + _linked(
+        store, "rule", "why_rule", cited, _rule_text
+    )
+
+
+def _near_text(row: NearRow) -> str:
+    cites = f", cites {', '.join(row.rule_ids)}" if row.rule_ids else ""
+    return f"{row.likeness:.2f} alike: {row.query!r} with {row.title!r}, tier {row.tier}, grade {row.grade}{cites}"

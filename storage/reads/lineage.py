@@ -10,7 +10,7 @@ READS = {
     "why_pair": Read(
         """
         select p.pair_id, p.split, p.origin, p.source, p.run_id, p.query_id, p.doc_id, q.text as query,
-               q.root_query_id, d.title,
+               q.root_query_id, d.title, left(d.body, 2000) as body,
                (select list({source: x.source, kind: x.kind, external_id: x.external_id}) from external_ids x
                 where x.content_id in (p.query_id, p.doc_id)) as external_ids
         from {pairs} p join {queries} q using (query_id) join {docs} d using (doc_id)
@@ -30,18 +30,36 @@ READS = {
     "why_candidate": Read("select pair_id from {candidates}", finds={"candidates": ("candidate_id", "id")}),
     "why_screenings": Read("select * from {screenings} order by screen", finds={"screenings": ("candidate_id", "id")}),
     "why_call": Read(
-        "select llm_call_id, provider, model, operator, seconds, failure from llm_calls where llm_call_id = $id"
+        """
+        select llm_call_id, provider, model, operator, template_digest, failure, seconds, cost,
+               n_prompt_tokens + n_completion_tokens as n_tokens
+        from {llm_calls}
+        """,
+        finds={"llm_calls": ("llm_call_id", "id")},
+    ),
+    "why_instruction": Read(
+        "select instruction_id, operator, generation, parent_id, run_id from instructions where instruction_id = $id"
     ),
     "why_rule": Read("select rule_id, text, condition, grade, status, run_id from rule_status where rule_id = $id"),
     "why_responses": Read(
         f"""
-        select r.response_id, a.pseudonym, r.act, r.is_replayed, r.created_at, r.candidate_id,
+        select r.response_id, a.pseudonym, r.act, r.is_replayed, r.created_at, r.candidate_id, r.seconds,
                s.response_id is not null as is_standing, case when p.split = 'test' then null else r.grade end as grade
         from ({acts_sql("{responses}")}) r join {{pairs}} p using (pair_id)
         left join current_accounts a using (account) left join ({_STANDING}) s using (response_id)
         order by r.effective_at, r.session, r.sequence
         """,
         finds={"responses": _OF_PAIR, "pairs": _OF_PAIR},
+    ),
+    # What was said of test pairs may name their grade.
+    "why_send_backs": Read(
+        """
+        select b.send_back_id, a.pseudonym, b.created_at, len(b.response_ids) as n_sent_back, b.n_required,
+               case when p.split = 'test' then null else b.reason end as reason
+        from {send_backs} b join {pairs} p using (pair_id) left join current_accounts a using (account)
+        order by b.created_at, b.send_back_id
+        """,
+        finds={"send_backs": _OF_PAIR, "pairs": _OF_PAIR},
     ),
     "why_judgments": Read(
         f"""
@@ -56,7 +74,12 @@ READS = {
         finds={"judgments": _OF_PAIR, "responses": _OF_PAIR, "pairs": _OF_PAIR},
     ),
     "why_judgment": Read("select pair_id from {judgments}", finds={"judgments": ("judgment_id", "id")}),
-    "why_prediction": Read("select * from predictions where prediction_id = $id"),
+    "why_response": Read("select pair_id from {responses}", finds={"responses": ("response_id", "id")}),
+    "why_screening": Read(
+        "select c.pair_id from {screenings} s join candidates c using (candidate_id)",
+        finds={"screenings": ("screening_id", "id")},
+    ),
+    "why_prediction": Read("select pair_id from {predictions}", finds={"predictions": ("prediction_id", "id")}),
     "why_predictions": Read(
         "select prediction_id, train_run_id, grade, probabilities, run_id from predictions where pair_id = $id "
         "order by created_at"
@@ -78,13 +101,45 @@ READS = {
     ),
     "why_training_runs": Read(
         """
-        select run_id, status, started_at, code_version, json_extract_string(config, '$.snapshot_id') as snapshot_id
+        select run_id, status, started_at, finished_at, code_version,
+               json_extract_string(config, '$.snapshot_id') as snapshot_id,
+               cast(json_extract(config, '$.tiers') as integer[]) as tiers
         from runs
         where verb = 'train'
           and (list_contains($ids, run_id)
                or list_contains($snapshot_ids, json_extract_string(config, '$.snapshot_id')))
         order by started_at
         """
+    ),
+    # Train queries that hold at least one of some words, those with the most first; what is alike is decided later.
+    "train_queries_with_words": Read(
+        """
+        with counted as (
+            select query_id, text, len(list_filter($words, lambda word: contains(lower(text), word))) as n_words
+            from queries where split = 'train')
+        select query_id, text from counted where n_words > 0 order by n_words desc, len(text), query_id limit $n
+        """
+    ),
+    # The rows of a snapshot that belong to some train queries.
+    "train_rows_of_queries": Read(
+        """
+        select p.pair_id, p.query_id, d.title, left(d.body, 2000) as body, m.tier, m.judgment_id, m.candidate_id
+        from {pairs} p join {docs} d using (doc_id)
+        join (from tier_members where snapshot_id = $snapshot_id) m using (pair_id)
+        where p.split = 'train'
+        order by p.pair_id limit $n
+        """,
+        finds={"pairs": ("query_id", "query_ids"), "docs": ("doc_id", "pairs.doc_id")},
+    ),
+    # What some train rows say: their grade, and their rationale as a snapshot takes it.
+    "train_row_says": Read(
+        """
+        select j.judgment_id, j.grade, coalesce(j.steps, case when c.grade = j.grade then c.steps end) as steps
+        from {judgments} j join pairs p using (pair_id) left join {candidates} c on c.pair_id = j.pair_id
+            and list_contains($candidate_ids, c.candidate_id)
+        where p.split = 'train'
+        """,
+        finds={"judgments": ("judgment_id", "judgment_ids"), "candidates": ("candidate_id", "candidate_ids")},
     ),
     "why_trained_on": Read(
         """
