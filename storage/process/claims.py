@@ -29,6 +29,7 @@ LEASE = timedelta(minutes=30)
 RENEW = timedelta(minutes=29)  # a lease that runs for longer is left as it is when its holder asks again
 HEAD = 5_000  # rows read at once
 MOST = 50_000  # rows kept before the head is cut back to HEAD
+LOOKED_UP_AT_ONCE = 100  # rows of the head ahead, of those whose people are not known
 MANY_CHANGES = 20_000  # more than this changes more of the head than reading it anew costs
 
 Rank = tuple[float, str]  # -priority, candidate_id: ascending is the order of the queue
@@ -52,6 +53,16 @@ _NAMED = """
 select candidate_id, pair_id, n_required, n_answers, priority
 from candidate_status
 where status = 'awaiting_review' and rowid in (from claimed_places)
+"""
+
+_ANSWERED = f"""
+select distinct pair_id, account
+from ({
+    standing_sql(
+        "(select * from responses where rowid in (from answered_responses))",
+        "(select * from send_backs where rowid in (from answered_send_backs))",
+    )
+}) standing
 """
 
 
@@ -216,8 +227,20 @@ class ClaimDesk:
             }
             rank = (-row["priority"], candidate_id)
             if row["status"] == "awaiting_review" and rank <= self._floor:
-                answered = None if row["n_answers"] else frozenset[str]()
+                answered = self._answered_now(held, row["pair_id"], row["n_answers"])
                 self._add(_Waiting(rank, row["pair_id"], row["n_required"], answered))
+
+    def _answered_now(self, held: _Waiting | None, pair_id: str, n_answers: int) -> frozenset[str] | None:
+        """Return whose answers stand on a pair after a commit whose answers are still noted; None: look it up.
+
+        Who answered did so before or is among those noted: when these together are as many as counted, they are those.
+        """
+        if n_answers == 0:
+            return frozenset()
+        if held is None or held.answered is None:
+            return None
+        together = held.answered | self._answering.get(pair_id, set())
+        return together if len(together) == n_answers else None
 
     def _add(self, waiting: _Waiting) -> None:
         insort(self._order, waiting.rank)
@@ -249,6 +272,8 @@ class ClaimDesk:
                     break
                 continue
             waiting = self._waiting[self._order[place][1]]
+            if waiting.answered is None:
+                self._look_up([self._waiting[rank[1]] for rank in self._order[place : place + LOOKED_UP_AT_ONCE]])
             if self._is_free(waiting, account, leases, at):
                 (for_later if waiting.pair_id in put_off else chosen).append(waiting)
             place += 1
@@ -274,35 +299,40 @@ class ClaimDesk:
 
     def _is_free(self, waiting: _Waiting, account: str, leases: dict[str, dict[str, datetime]], at: datetime) -> bool:
         if waiting.answered is None:
-            waiting.answered = self._accounts_answered(waiting.pair_id)
+            self._look_up([waiting])
+        answered = waiting.answered or frozenset()
         answering = self._answering.get(waiting.pair_id, set())
-        if account in waiting.answered or account in answering:
+        if account in answered or account in answering:
             return False
         leased = self._leased.get(waiting.pair_id, set()) | {waiting.candidate_id}
-        running = [lease for candidate_id in leased for lease in leases.get(candidate_id, {}).items()]
-        if not running and not answering:
-            return True
-        holding = {
-            holder for holder, until in running if until > at and not self._put_off.frees(holder, waiting.pair_id)
-        }
+        running = [
+            (candidate_id, holder)
+            for candidate_id in leased
+            for holder, until in leases.get(candidate_id, {}).items()
+            if until > at and not self._put_off.frees(holder, waiting.pair_id)
+        ]
+        if any(holder == account and candidate_id != waiting.candidate_id for candidate_id, holder in running):
+            return False  # an older candidate of the pair lies on their screen: nobody answers a pair twice
         # Who answered and who holds a lease, as one set: an answer may be committed before the head is told of it.
-        return len((holding | answering | waiting.answered) - {account}) < waiting.n_required
+        return len(({holder for _, holder in running} | answering | answered) - {account}) < waiting.n_required
 
-    def _accounts_answered(self, pair_id: str) -> frozenset[str]:
-        places = self._indexes.index("responses", "pair_id").find(np.unique(keys_of(pa.array([pair_id]))))
-        send_backs = self._indexes.index("send_backs", "pair_id").find(np.unique(keys_of(pa.array([pair_id]))))
-        self._connection.register("pair_places", pa.table({"place": places}))
-        self._connection.register("send_back_places", pa.table({"place": send_backs}))
+    def _look_up(self, waiting: Sequence[_Waiting]) -> None:
+        """Ask the store whose answers stand on the pairs of which that is not known."""
+        unknown = {one.pair_id: one for one in waiting if one.answered is None}
+        keys = np.unique(keys_of(pa.array(list(unknown), pa.string())))
+        for table in ("responses", "send_backs"):
+            places = self._indexes.index(table, "pair_id").find(keys)
+            self._connection.register(f"answered_{table}", pa.table({"place": places}))
         try:
-            of_pair = "(select * from responses where rowid in (from pair_places))"
-            sent_back = "(select * from send_backs where rowid in (from send_back_places))"
-            rows = self._connection.execute(
-                f"select distinct account from ({standing_sql(of_pair, sent_back)}) standing"
-            ).fetchall()
+            rows = self._connection.execute(_ANSWERED).fetchall()
         finally:
-            self._connection.unregister("pair_places")
-            self._connection.unregister("send_back_places")
-        return frozenset(account for (account,) in rows)
+            for table in ("responses", "send_backs"):
+                self._connection.unregister(f"answered_{table}")
+        accounts: dict[str, set[str]] = {}
+        for pair_id, account in rows:
+            accounts.setdefault(pair_id, set()).add(account)
+        for pair_id, one in unknown.items():
+            one.answered = frozenset(accounts.get(pair_id, ()))
 
     def _running_leases(self, at: datetime) -> dict[str, dict[str, datetime]]:
         """Return account -> end of lease by candidate, read once and then kept; what has run out goes now and then."""
