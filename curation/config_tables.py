@@ -20,12 +20,15 @@ def table_mistakes(
     names: Sequence[str],
     predicate_key: str,
     columns: Mapping[str, str],
+    known_elsewhere: Sequence[str] = (),
 ) -> list[str]:
     """Return what is wrong with one table: its keys, their types, counts below 1, ill-formed names, its predicate.
 
     `place` says where the table stands; `names` are the keys whose text is a name; `columns` are the predicate's.
+    Keys `known_elsewhere` may stand there and are checked by whoever knows them.
     """
-    mistakes = [f"{place}: unknown key {key!r}; known are {', '.join(keys)}" for key in table if key not in keys]
+    known = (*keys, *known_elsewhere)
+    mistakes = [f"{place}: unknown key {key!r}; known are {', '.join(known)}" for key in table if key not in known]
     mistakes += [f"{place}: {key} is missing" for key in keys if key not in table]
     for key, kind in keys.items():
         value = table.get(key)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
+from curation.near_duplicates import find_leaks
+from curation.tier_choice import Choice, choose
 from curation.tier_reading import read_tier_rows
-from curation.tier_rows import rule_book
-from curation.tiers import Tier, assign, parse_tiers
+from curation.tiers import Tier, parse_tiers
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
@@ -19,9 +20,9 @@ from storage.ids import content_id
 from storage.people.accounts import Pin
 from storage.people.keys import SigningKey
 from storage.progress import Watch, unwatched
+from storage.reads.tier_relation import DISPUTED_SQL, PAIRS_SQL, UNSCREENED_SQL, WITHOUT_FEATURES_SQL
 from storage.rows import SnapshotRow, SnapshotTierRow
 from storage.runs import code_version, start_run
-from storage.session import read_scale
 from storage.snapshots.cutting import Manifest, TierSpec, write_snapshot
 from storage.snapshots.rows import CONTENT_SCHEMA
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from storage.store import Store
     from storage.workspace import Workspace
 
+N_NAMED = 10  # rows that a refusal lists
 LINEAGE_COLUMNS = (
     "pair_id",
     "judgment_id",
@@ -42,11 +44,11 @@ LINEAGE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ToCut:
-    """What a cut would freeze: the tiers' rows, and how many settled pairs are left out, by reason."""
+    """What a cut would freeze: rows, rule book and scale of one moment, and how many settled pairs are left out."""
 
-    tiers: tuple[Tier, ...]
-    members: pl.DataFrame
-    left_out: Mapping[str, int]
+    choice: Choice
+    rule_book: Sequence[Mapping[str, Any]]
+    scale: Scale
 
 
 def rows_to_cut(workspace: Workspace, store: Store, *, watch: Watch = unwatched) -> ToCut:
@@ -55,20 +57,58 @@ def rows_to_cut(workspace: Workspace, store: Store, *, watch: Watch = unwatched)
     rows = read_tier_rows(store, watch)
     if rows.n_unscreened:
         raise UserError(
-            f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen"
+            f"{rows.n_unscreened} candidates of settled pairs are unscreened. Screen them first: afrel screen. "
+            f"{_see(UNSCREENED_SQL)}"
         )
     if rows.n_without_features:
         raise UserError(
             f"{rows.n_without_features} settled pairs have no features yet: an ingest was cut short. "
-            "Run it again: afrel ingest FILE --map …"
+            f"Run it again: afrel ingest FILE --map …. {_see(WITHOUT_FEATURES_SQL)}"
         )
-    assigned = assign(rows.frame, tiers)
-    members = assigned.filter(assigned["tier"].is_not_null())
-    if members.is_empty():
+    choice = choose(rows, tiers)
+    require_settled(choice.members)
+    if choice.problems:
+        listed = "\n".join(f"  {problem}" for problem in choice.problems)
+        raise UserError(
+            f"the rows there are fall short of what their tiers ask for, so nothing is frozen:\n{listed}\n"
+            "Settle more pairs, or ask for less in afrel.toml. What each tier holds: afrel tier"
+        )
+    if choice.members.is_empty():
         raise UserError(
             "no settled pair meets a tier, so there is nothing to freeze. See what is settled: afrel status"
         )
-    return ToCut(tiers, members, {**rows.left_out, "meets no tier": len(assigned) - len(members)})
+    return ToCut(choice, rows.rule_book, rows.scale)
+
+
+def require_settled(members: pl.DataFrame) -> None:
+    """Return when no answer stands against a member's judgment; UserError says how many do and how to settle them."""
+    disputed = members.filter(pl.col("is_disputed"))
+    if len(disputed):
+        some = ", ".join(disputed["pair_id"].sort().head(N_NAMED).to_list())
+        raise UserError(
+            f"{len(disputed)} pairs that would enter have answers that speak against their judgment, which does not "
+            f"rest on them: {some}{' …' if len(disputed) > N_NAMED else ''}. Somebody has to decide: afrel --as "
+            f"ADJUDICATOR adjudicate CANDIDATE --grade N --reason TEXT. {_see(DISPUTED_SQL)} (without test pairs)"
+        )
+
+
+def require_no_leak(members: pl.DataFrame) -> None:
+    """Return when no train member's query is nearly one of a dev or test member; UserError lists those that are."""
+    is_train = pl.col("split") == "train"
+    leaks = find_leaks(
+        members.filter(is_train).select("pair_id", "query"), members.filter(~is_train).select("query_id", "query")
+    )
+    if len(leaks):
+        listed = "\n".join(
+            f"  {row['pair_id']}: {row['query'][:80]!r} is nearly {row['matched'][:80]!r} of {row['matched_id']} "
+            f"(similarity {row['score']:.2f})"
+            for row in leaks.head(N_NAMED).to_dicts()
+        )
+        ids = ", ".join(f"'{pair_id}'" for pair_id in leaks["pair_id"].head(N_NAMED).to_list())
+        raise UserError(
+            f"{len(leaks)} train rows are of queries that are nearly dev or test queries, so nothing is frozen:\n"
+            f"{listed}\n{_see(PAIRS_SQL.format(ids=ids))}"
+        )
 
 
 def freeze(
@@ -80,16 +120,19 @@ def freeze(
     pins: Mapping[str, Pin],
     watch: Watch = unwatched,
 ) -> dict[str, Any]:
-    """Freeze what was read, under the rule book and scale of now; UserError when just this was revoked before."""
+    """Freeze what was read; UserError when it leaks, or when just this was revoked before."""
+    members = to_cut.choice.members
+    require_no_leak(members)
     cut = cut_snapshot(
         workspace,
         store,
-        to_cut.members,
-        tiers=tier_specs(to_cut.tiers),
-        lineage=lineage_table(to_cut.members),
-        rule_book=rule_book(store.frame("rules")),
-        scale=read_scale(store),
-        left_out=to_cut.left_out,
+        members,
+        tiers=tier_specs(to_cut.choice.tiers),
+        lineage=lineage_table(members),
+        rule_book=to_cut.rule_book,
+        scale=to_cut.scale,
+        left_out=to_cut.choice.left_out,
+        n_shared_docs=to_cut.choice.n_shared_docs,
         cutter=cutter,
         pins=pins,
         watch=watch,
@@ -104,7 +147,7 @@ def freeze(
 
 def tier_specs(tiers: Sequence[Tier]) -> list[TierSpec]:
     """Return tiers as a snapshot names them."""
-    return [TierSpec(tier.tier, tier.name, tier.where) for tier in tiers]
+    return [TierSpec(tier.tier, tier.name, tier.where, tier.balance.to_table() or None) for tier in tiers]
 
 
 def snapshot_rows(members: pl.DataFrame) -> pa.Table:
@@ -127,6 +170,7 @@ def cut_snapshot(
     rule_book: Sequence[Mapping[str, Any]],
     scale: Scale,
     left_out: Mapping[str, int],
+    n_shared_docs: int,
     cutter: SigningKey,
     pins: Mapping[str, Pin],
     watch: Watch = unwatched,
@@ -144,7 +188,12 @@ def cut_snapshot(
             scale=scale,
             rule_book=rule_book,
             lineage=lineage,
-            provenance={"code_version": code_version(), "left_out": dict(left_out), "run_id": run.run_id},
+            provenance={
+                "code_version": code_version(),
+                "left_out": dict(left_out),
+                "n_shared_docs": n_shared_docs,
+                "run_id": run.run_id,
+            },
             cutter=cutter,
             pseudonym=pins[cutter.account].pseudonym,
             watch=watch,
@@ -158,7 +207,13 @@ def cut_snapshot(
         "directory": str(workspace.snapshots_dir / manifest.snapshot_id),
         "tiers": [{"tier": t.tier, "name": t.name, "n_rows": dict(t.n_rows)} for t in manifest.tiers],
         "left_out": dict(left_out),
+        "n_shared_docs": n_shared_docs,
     }
+
+
+def _see(sql: str) -> str:
+    """Return the sentence that shows the rows in the way."""
+    return f'See them: afrel sql "{sql}"'
 
 
 def _register_rows(

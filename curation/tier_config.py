@@ -54,7 +54,7 @@ def read_tiers(root: Path) -> SavedTiers:
 
 def save_tiers(root: Path, tiers: Sequence[Tier], *, mark: str) -> SavedTiers:
     """Write a workspace's tiers; UserError when they are wrong, or the file is not the one that `mark` is of."""
-    parse_tiers([_as_table(tier) for tier in tiers])
+    parse_tiers([tier.to_table() for tier in tiers])
     path = _path(root)
     with locks.exclusive_folder(root):
         text = _read(path)
@@ -77,7 +77,7 @@ def with_tiers(text: str, tiers: Sequence[Tier]) -> str:
     if list(parse_tiers(held.get("tiers", []))) == wanted and (held.get("tiers") or not text.strip()):
         return text
     changed = _changed(text, held.get("tiers", []), wanted)
-    meant = {**held, "tiers": [_as_table(tier) for tier in wanted]}
+    meant = {**held, "tiers": [tier.to_table() for tier in wanted]}
     try:
         said = tomllib.loads(changed)
     except tomllib.TOMLDecodeError:
@@ -104,7 +104,7 @@ def _changed(text: str, held: Sequence[dict[str, object]], wanted: Sequence[Tier
         if tier is None:
             edits.append((table.start, table.end, ""))
             continue
-        for key, value in _as_table(tier).items():
+        for key, value in tier.to_table().items():
             if values.get(key) != value and key in table.values:
                 edits.append((*table.values[key], _value(value)))
     added = "".join(_table(tier, newline=_newline(text)) for tier in wanted if tier.tier not in kept)
@@ -200,12 +200,8 @@ def _escaped(character: str) -> str:
 
 
 def _table(tier: Tier, *, newline: str) -> str:
-    lines = [f"{key} = {_value(value)}" for key, value in _as_table(tier).items()]
+    lines = [f"{key} = {_value(value)}" for key, value in tier.to_table().items()]
     return newline.join(["", "[[tiers]]", *lines, ""])
-
-
-def _as_table(tier: Tier) -> dict[str, int | str]:
-    return {"tier": tier.tier, "name": tier.name, "where": tier.where}
 
 
 def _newline(text: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import polars as pl
-
-from curation.tiers import Tier
+from curation.balance import variation
+from curation.tier_choice import Choice
 
 
 @dataclass(frozen=True, slots=True)
 class TierCount:
-    """A tier and how many rows it holds; `train_grades` counts the train rows of each grade."""
+    """A tier and how many rows it holds; `train_grades` counts the train rows of each grade.
+
+    `cv` is the coefficient of variation of those counts, `cv_before` what it was before the tier was balanced; None
+    without rows. `shares` are of its slices; `n_tokens` is None unless it has a budget.
+    """
 
     tier: int
     name: str
@@ -21,15 +24,35 @@ class TierCount:
     train: int
     dev: int
     train_grades: Mapping[int, int]
+    cv: float | None
+    cv_before: float | None
+    shares: Mapping[str, float]
+    n_tokens: int | None
 
 
-def count_tiers(assigned: pl.DataFrame, tiers: Sequence[Tier]) -> list[TierCount]:
-    """Count the rows that `tiers.assign` gave each tier."""
+def count_tiers(choice: Choice) -> list[TierCount]:
+    """Count the rows that `tier_choice.choose` gave each tier."""
     counts = []
-    for one in tiers:
+    assigned = choice.assigned
+    for one in choice.tiers:
         members = assigned.filter(assigned["tier"] == one.tier)
         train = members.filter(members["split"] == "train")
         by_split = Counter(members["split"].to_list())
         grades = dict(sorted(Counter(train["grade"].to_list()).items()))
-        counts.append(TierCount(one.tier, one.name, one.where, by_split["train"], by_split["dev"], grades))
+        balanced = choice.balanced.get(one.tier)
+        cv = variation(grades)
+        counts.append(
+            TierCount(
+                tier=one.tier,
+                name=one.name,
+                where=one.where,
+                train=by_split["train"],
+                dev=by_split["dev"],
+                train_grades=grades,
+                cv=cv,
+                cv_before=cv if balanced is None else balanced.cv_before,
+                shares={} if balanced is None else balanced.shares,
+                n_tokens=None if balanced is None else balanced.n_tokens,
+            )
+        )
     return counts

@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from curation.balance import UNBALANCED, Balance
+from curation.balance_config import BALANCE_KEYS, balance_mistakes, parse_balance
 from curation.config_tables import raise_mistakes, repeated, table_mistakes
 from storage.sql.predicates import matches
 
@@ -40,11 +42,16 @@ TIER_COLUMNS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A curriculum stage: its number (1 is trained first), name and predicate over `TIER_COLUMNS`."""
+    """A curriculum stage: its number (1 is trained first), name, predicate over `TIER_COLUMNS`, and balance."""
 
     tier: int
     name: str
     where: str
+    balance: Balance = UNBALANCED
+
+    def to_table(self) -> dict[str, Any]:
+        """Return it as its table in `afrel.toml`."""
+        return {"tier": self.tier, "name": self.name, "where": self.where, **self.balance.to_table()}
 
 
 DEFAULT_TIERS = (
@@ -78,7 +85,8 @@ def parse_tiers(tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Tier, ...]:
     UserError names all mistakes of all tables together.
     """
     raise_mistakes(tier_mistakes(tables, place="[[tiers]]"))
-    return tuple(sorted((Tier(**table) for table in tables), key=lambda tier: tier.tier)) or DEFAULT_TIERS
+    tiers = (Tier(table["tier"], table["name"], table["where"], parse_balance(table)) for table in tables)
+    return tuple(sorted(tiers, key=lambda tier: tier.tier)) or DEFAULT_TIERS
 
 
 def tier_mistakes(tables: Sequence[Mapping[str, Any]], *, place: str) -> list[str]:
@@ -86,8 +94,15 @@ def tier_mistakes(tables: Sequence[Mapping[str, Any]], *, place: str) -> list[st
     mistakes: list[str] = []
     for number, table in enumerate(tables, start=1):
         mistakes += table_mistakes(
-            f"{place} {number}", table, keys=_KEYS, names=("name",), predicate_key="where", columns=TIER_COLUMNS
+            f"{place} {number}",
+            table,
+            keys=_KEYS,
+            names=("name",),
+            predicate_key="where",
+            columns=TIER_COLUMNS,
+            known_elsewhere=BALANCE_KEYS,
         )
+        mistakes += balance_mistakes(f"{place} {number}", table, columns=TIER_COLUMNS)
     for key in ("tier", "name"):
         mistakes += repeated(place, key, [table[key] for table in tables if key in table])
     return mistakes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def count(person: Pin, root: Path, store: Store) -> Work:
 def check_tiers(person: Pin, tiers: Sequence[Tier]) -> list[str]:
     """Return every mistake in tiers that are being written, with the nearest column for one that is not there."""
     require(person, Act.SQL)
-    return tier_mistakes([asdict(tier) for tier in tiers], place="tier")
+    return tier_mistakes([tier.to_table() for tier in tiers], place="tier")
 
 
 def preview(person: Pin, stand: Stand, saved: Sequence[Tier], tried: Sequence[Tier]) -> Preview:

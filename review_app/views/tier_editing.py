@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -50,7 +51,8 @@ def _draw_editor(page: Page, draft: Draft, place: int, tier: Tier, *, may_save: 
         st.rerun()
     label = page.say("tiers.where_of", name=plain(tier.name))
     where = field.text_area(label, key=where_key, height=104)
-    draft.tiers = (*draft.tiers[:place], Tier(tier.tier, name or "", where or ""), *draft.tiers[place + 1 :])
+    edited = replace(tier, name=name or "", where=where or "")
+    draft.tiers = (*draft.tiers[:place], edited, *draft.tiers[place + 1 :])
 
 
 def _draw_saving(page: Page, draft: Draft, *, is_sound: bool) -> None:

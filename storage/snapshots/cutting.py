@@ -38,6 +38,7 @@ from storage.snapshots.manifest import (
     data_path,
     read_manifest,
     scale_content,
+    spec_content,
 )
 from storage.snapshots.rows import NO_KEYS, SPLITS, conform, hash_rows, rows_digest, rows_id, to_json
 from storage.snapshots.seals import cut_provenance, revocation_list
@@ -132,8 +133,7 @@ def _sorted_book(rule_book: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 def _id_of(hashes: pl.Series, specs: Sequence[TierSpec], *, scale: Scale, book: list[dict[str, Any]]) -> str:
     """Return the snapshot's id; specs and book come sorted."""
-    predicates = [(spec.tier, spec.predicate) for spec in specs]
-    return rows_id(hashes, predicates=predicates, scale=scale_content(scale), rule_book=book)
+    return rows_id(hashes, tiers=map(spec_content, specs), scale=scale_content(scale), rule_book=book)
 
 
 def _take_rows(
@@ -182,7 +182,7 @@ def _write_tier(building: Path, order: RowOrder, keys: pl.DataFrame, *, spec: Ti
     for split in SPLITS:
         if counts[split]:
             write_rows(building / data_path(spec.tier, split), order.rows_of(spec.tier, split))
-    return TierEntry(spec.tier, spec.name, spec.predicate, rows_digest(keys["row_hash"]), counts)
+    return TierEntry(spec.tier, spec.name, spec.predicate, rows_digest(keys["row_hash"]), counts, spec.balance)
 
 
 def _with_hashes(lineage: pa.Table, keys: pl.DataFrame) -> pa.Table:

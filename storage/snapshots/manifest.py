@@ -24,11 +24,12 @@ SIGNATURES = "signatures"
 
 @dataclass(frozen=True, slots=True)
 class TierSpec:
-    """A tier to cut: its number, name and predicate."""
+    """A tier to cut: its number, name, predicate, and how its train rows were balanced, None when they were not."""
 
     tier: int
     name: str
     predicate: str
+    balance: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class TierEntry:
     predicate: str
     digest: str
     n_rows: Mapping[str, int]
+    balance: Mapping[str, Any] | None = None
+
+    @property
+    def spec(self) -> TierSpec:
+        """What it was cut by."""
+        return TierSpec(self.tier, self.name, self.predicate, self.balance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,7 @@ class Manifest:
                     "predicate": entry.predicate,
                     "digest": entry.digest,
                     "n_rows": dict(entry.n_rows),
+                    **({} if entry.balance is None else {"balance": dict(entry.balance)}),
                 }
                 for entry in self.tiers
             ],
@@ -124,6 +132,11 @@ def data_paths(manifest: Manifest) -> dict[str, tuple[int, str]]:
         for split in SPLITS
         if entry.n_rows[split]
     }
+
+
+def spec_content(spec: TierSpec) -> list[Any]:
+    """Return what the id holds of a tier: its number and predicate, and its balance where it has one."""
+    return [spec.tier, spec.predicate, *([] if spec.balance is None else [dict(spec.balance)])]
 
 
 def scale_content(scale: Scale) -> dict[str, Any]:
@@ -170,6 +183,8 @@ def _from_content(content: Any) -> Manifest:
         raise ValueError("a text or a count is none")
     if any(set(entry.n_rows) != set(SPLITS) for entry in manifest.tiers):
         raise ValueError(f"a tier's n_rows is not by {', '.join(SPLITS)}")
+    if not all(entry.balance is None or isinstance(entry.balance, dict) for entry in manifest.tiers):
+        raise ValueError("a tier's balance is none")
     if len({entry.tier for entry in manifest.tiers}) != len(manifest.tiers):
         raise ValueError("a tier stands twice")
     return manifest

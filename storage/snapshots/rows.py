@@ -92,10 +92,10 @@ def rows_digest(row_hashes: pl.Series) -> str:
     return hashlib.sha256(_hashes_json(row_hashes)).hexdigest()
 
 
-def rows_id(
-    row_hashes: pl.Series, *, predicates: Iterable[tuple[int, str]], scale: dict[str, Any], rule_book: list[Any]
-) -> str:
+def rows_id(row_hashes: pl.Series, *, tiers: Iterable[list[Any]], scale: dict[str, Any], rule_book: list[Any]) -> str:
     """Return the id of a snapshot: of its rows, tier predicates, scale and rule book, and of nothing else.
+
+    Each of `tiers` is its number, its predicate and, where its rows were balanced, how.
 
     It is `ids.digest` of those four by name; the text of millions of hashes is made apart.
     """
@@ -103,7 +103,7 @@ def rows_id(
         "rule_book": canonical_json(rule_book).encode(),
         "rows": _hashes_json(row_hashes),
         "scale": canonical_json(scale).encode(),
-        "tiers": canonical_json([[tier, predicate] for tier, predicate in predicates]).encode(),
+        "tiers": canonical_json(list(tiers)).encode(),
     }
     sha256 = hashlib.sha256()
     for place, (name, text) in enumerate(sorted(content.items())):

@@ -30,6 +30,7 @@ from storage.snapshots.manifest import (
     data_paths,
     read_manifest,
     scale_content,
+    spec_content,
 )
 from storage.snapshots.row_checks import FileRows, checked
 from storage.snapshots.rows import NO_KEYS, rows_digest, rows_id
@@ -247,7 +248,7 @@ def _row_problems(
             yield Problem(MANIFEST, f"the digest of tier {entry.tier} is not that of its rows")
     snapshot_id = rows_id(
         pl.concat([NO_KEYS["row_hash"], *of_tier.values()]),
-        predicates=[(entry.tier, entry.predicate) for entry in manifest.tiers],
+        tiers=[spec_content(entry.spec) for entry in manifest.tiers],
         scale=scale_content(manifest.scale),
         rule_book=[dict(rule) for rule in manifest.rule_book],
     )

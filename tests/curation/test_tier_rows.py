@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from curation.features import FEATURE_SCHEMA
-from curation.tier_rows import rule_book, tier_rows
+from curation.completion import CITATION
+from curation.evidence import EVIDENCE_COLUMNS
+from curation.tier_rows import CITED_RULE, Relation, TierRows, rule_book, tier_rows
 from curation.tiers import DEFAULT_TIERS, assign
 from storage.grades import parse_scale
 
@@ -53,21 +54,25 @@ def judged(**more: Any) -> dict[str, Any]:
         "candidate_run_id": "run_1",
         "n_unscreened": 0,
         "is_set_aside": False,
+        "is_disputed": False,
+        "has_features": False,
+        "vote_grades": [],
+        **dict.fromkeys(EVIDENCE_COLUMNS),
         **more,
     }
 
 
-def build(*rows: dict[str, Any], held_back: tuple[str, ...] = (), rate: float = 0.2) -> Any:
+def build(*rows: dict[str, Any], held_back: tuple[str, ...] = (), rate: float = 0.2) -> TierRows:
     types = {"settled_steps": pl.String, "operator": pl.String, "pass_rate": pl.Float64, "proposed_grade": pl.Int32}
     frame = pl.DataFrame(list(rows), schema_overrides={**types, "proposed_steps": pl.String, "grade": pl.Int32})
+    queries = {"query_id": [f"q_{n}" for n in range(len(held_back))], "query": list(held_back)}
     return tier_rows(
-        frame,
-        pl.DataFrame(schema=FEATURE_SCHEMA),
-        pl.DataFrame({"query": list(held_back)}, schema={"query": pl.String}),
-        rules=RULES,
-        rule_rates=pl.DataFrame({"rule_id": ["r_aaaa"], "rate": [rate]}),
-        votes=pl.DataFrame(schema={"pair_id": pl.String, "grades": pl.List(pl.Int32)}),
-        scale=parse_scale("0-3"),
+        Relation(
+            judged=frame,
+            held_back=pl.DataFrame(queries, schema={"query_id": pl.String, "query": pl.String}),
+            rules=RULES.with_columns(pl.Series("rate", [None, rate], dtype=pl.Float64)),
+            scale=parse_scale("0-3"),
+        )
     )
 
 
@@ -90,7 +95,7 @@ def test_a_settled_rationale_goes_before_the_proposed_one() -> None:
 def test_a_train_query_that_is_also_a_test_query_is_left_out_and_counted() -> None:
     result = build(judged(), judged(pair_id="p_2", query="blue sofa"), held_back=("Red  sofa!",))
     assert result.frame["pair_id"].to_list() == ["p_2"]
-    assert result.left_out == {"set aside by a screen": 0, "train query equals a dev or test query": 1}
+    assert result.left_out == {"set aside by a screen": 0, "train query is nearly a dev or test query": 1}
 
 
 def test_a_test_pair_is_no_leak_of_itself() -> None:
@@ -114,3 +119,29 @@ def test_default_tiers_by_hand() -> None:
 
 def test_the_rule_book_holds_approved_rules_only() -> None:
     assert [rule["rule_id"] for rule in rule_book(RULES)] == ["r_aaaa"]
+
+
+def test_a_citation_is_what_a_completion_says_it_is() -> None:
+    assert CITATION.pattern == CITED_RULE.replace("r_", "(r_").replace(r"\]", r")\]")
+
+
+def test_a_row_cites_each_rule_once_and_has_the_rate_of_the_rarest() -> None:
+    """r_bbbb votes on no train judgment, so its rate is 0; r_aaaa says grade 1, which is the row's."""
+    steps = '[["rules", "[r_bbbb] [r_aaaa] [r_bbbb] [r_zz]"]]'
+    frame = build(judged(proposed_steps=steps), judged(pair_id="p_2", proposed_steps=None)).frame
+    assert frame["rule_ids"].to_list() == [["r_bbbb", "r_aaaa"], []]
+    assert frame["n_cited_rules"].to_list() == [2, 0]
+    assert frame["rarest_rule_rate"].to_list() == [0.0, None]
+    assert frame["agrees_with_rule"].to_list() == [True, None]
+
+
+def test_a_query_of_the_same_words_is_left_out_and_one_of_two_more_words_is_not() -> None:
+    """Three of four words are the same of the first pair (3/4), three of five of the second (3/5)."""
+    near, far = judged(query="red leather sofa bed"), judged(pair_id="p_2", query="red leather sofa with arms")
+    result = build(near, far, held_back=("red leather sofa",))
+    assert result.frame["pair_id"].to_list() == ["p_2"]
+    assert result.left_out["train query is nearly a dev or test query"] == 1
+
+
+def test_a_train_query_without_a_word_that_dev_has_too_is_left_out() -> None:
+    assert len(build(judged(query="???"), held_back=("???",)).frame) == 0

@@ -22,8 +22,9 @@ def settle(store: Store) -> list[JudgmentRow]:
 
 
 def current(store: Store) -> list[tuple[int, str, str | None]]:
-    rows = store.read("judged_pairs").to_pylist()
-    return [(row["grade"], row["judgment_origin"], row["settled_steps"]) for row in rows]
+    rows = sorted(store.read("tier_relation").to_pylist(), key=lambda row: str(row["pair_id"]))
+    judged = [row for row in rows if row["part"] == "judged"]
+    return [(row["grade"], row["judgment_origin"], row["settled_steps"]) for row in judged]
 
 
 def test_one_accepting_answer_settles_with_the_suggested_rationale(store: Store) -> None:

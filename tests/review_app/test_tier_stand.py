@@ -11,10 +11,12 @@ from storage.store import Store
 
 def test_facts_without_texts_give_the_tiers_that_whole_rows_give(shop_store: Store) -> None:
     rows, facts = read_tier_rows(shop_store), read_tier_facts(shop_store)
-    assert facts.frame.select(list(TIER_COLUMNS)).equals(rows.frame.select(list(TIER_COLUMNS)))
+    by_pair = [frame.select(list(TIER_COLUMNS)).sort("pair_id") for frame in (facts.frame, rows.frame)]
+    assert by_pair[0].equals(by_pair[1])
     assert (facts.left_out, facts.n_unscreened) == (rows.left_out, rows.n_unscreened)
     stand = read_stand(shop_store, unwatched)
-    assert stand.tiers_of(DEFAULT_TIERS).equals(assign(rows.frame, DEFAULT_TIERS)["tier"])
+    of_pair = dict(assign(rows.frame, DEFAULT_TIERS).select("pair_id", "tier").iter_rows())
+    assert dict(zip(stand.facts["pair_id"], stand.tiers_of(DEFAULT_TIERS), strict=True)) == of_pair
     assert tuple(stand.facts.columns) == KEPT_COLUMNS
 
 
@@ -28,5 +30,5 @@ def test_only_answers_that_can_agree_are_kept(shop_store: Store) -> None:
 def test_a_count_tells_how_far_it_is(shop_store: Store) -> None:
     told: list[tuple[Stage, int, int]] = []
     read_stand(shop_store, lambda stage, done, total: told.append((stage, done, total)))
-    assert told[:4] == [(Stage.READING, n, 4) for n in range(4)]
+    assert told[0] == (Stage.READING, 0, 1)
     assert told[-1] == (Stage.BUILDING, 20, 20)

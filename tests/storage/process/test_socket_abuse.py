@@ -166,7 +166,7 @@ WRONG_READS: dict[str, dict[str, Any]] = {
     "parameters null": {**READ, "params": None},
     "parameters a list": {**READ, "params": [1]},
     "a text for what it may see": {**READ, "sees_test": "no"},
-    "the test grades": {"name": "judged_pairs", "params": {}, "sees_test": False},
+    "the test grades": {"name": "tier_relation", "params": {}, "sees_test": False},
 }
 
 

@@ -141,7 +141,7 @@ def test_unknown_and_missing_columns_are_named(store: Store) -> None:
 
 def test_test_grades_reach_only_a_store_that_may_see_them(tmp_path: Path) -> None:
     with Store.embedded(tmp_path) as blind, pytest.raises(UserError, match="shows test grades"):
-        blind.read("judged_pairs")
+        blind.read("tier_relation")
 
 
 def test_a_candidate_goes_from_proposed_to_review_to_settled(store: Store) -> None:
