@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from trainers.snapshot_rows import PromptParts
+from curation.prompt_parts import PromptParts
 
 MAX_BODY_CHARACTERS = 600  # what the prompt shows of a body at most; cutting starts there
 

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from curation.prompt_parts import prompt_parts
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import content_id
@@ -21,7 +22,7 @@ from trainers.metrics import Measure, measure
 from trainers.ranker import load_ranker
 from trainers.run_directory import RunDirectory
 from trainers.scoring import most_probable
-from trainers.snapshot_rows import load, prompt_parts
+from trainers.snapshot_rows import load
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from curation.completion import parse
+from curation.prompt_parts import prompt_parts
 from storage.errors import UserError
 from storage.grades import Scale
 from trainers.encoding import EncodedRow, count_tokens, encode_rows, fit_prompt
-from trainers.snapshot_rows import prompt_parts
 
 N_SAMPLE_PROMPTS = 8
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from curation.prompt_parts import PromptParts
 from storage.errors import UserError
 from storage.grades import Scale
 from trainers.encoding import fit_prompt
@@ -16,7 +17,6 @@ from trainers.evidence_source import EvidenceSource, read_source
 from trainers.pretrained import choose_device, load_model, load_tokenizer
 from trainers.run_directory import RunDirectory, file_digests
 from trainers.scoring import score_texts
-from trainers.snapshot_rows import PromptParts
 
 BATCH_SIZE = 128
 

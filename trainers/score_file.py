@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from curation.ingest import parse_map
+from curation.prompt_parts import PromptParts
 from storage import durable
 from storage.errors import UserError
 from storage.ids import content_id
 from trainers.ranker import Ranker
 from trainers.scoring import expected_grades, most_probable
-from trainers.snapshot_rows import PromptParts
 
 REQUIRED = ("query", "title")
 KNOWN = (*REQUIRED, "body", "query_id", "doc_id")

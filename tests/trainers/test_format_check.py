@@ -2,10 +2,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from curation.prompt_parts import PromptParts, prompt_parts
 from storage.errors import UserError
 from trainers.encoding import count_tokens, encode_row, fit_prompt
 from trainers.format_check import check_rows
-from trainers.snapshot_rows import PromptParts, load, prompt_parts
+from trainers.snapshot_rows import load
 from trainers.tiny_model import train_tokenizer
 
 from .conftest import SCALE, snapshot_row

@@ -1,0 +1,1 @@
+"""Exports: a snapshot's rows in the forms that other tools load."""
