@@ -33,6 +33,8 @@ VERBS = {
     "revoke": ("storage.snapshots.commands", "revoke", "Withdraw a snapshot: it trains nothing any more."),
     "verify": ("storage.snapshots.commands", "verify", "Check a snapshot file by file, row by row."),
     "export": ("curation.export_commands", "export", "Write a snapshot's rows for other tools, with a card."),
+    "diff": ("storage.snapshots.diff_command", "diff", "Show how two snapshots differ, row by row."),
+    "gc": ("storage.snapshots.gc_command", "gc", "Remove snapshots that are superseded and that no run used."),
     "train": ("trainers.commands", "train", "Train an answer-first model from a signed snapshot."),
     "check": ("trainers.commands", "check", "Check that a tokenizer can say every grade in one token."),
     "evaluate": ("trainers.commands", "evaluate", "Measure a trained model against baselines."),

@@ -17,26 +17,19 @@ from storage.runs import start_run
 from storage.session import Session
 from storage.snapshots.cutting import require_trainable
 from storage.snapshots.manifest import Manifest
+from storage.snapshots.register import find_directory, folder_at
 from storage.store import Store
 from trainers.run_directory import RunDirectory
 
 
 def find_snapshot(session: Session, name: str | None, pins: Path | None) -> Path:
     """Return a snapshot's folder: by path, by id in the workspace, or the newest the workspace cut."""
-    if name is not None and (Path(name) / "manifest.json").is_file():
-        return Path(name).resolve()
+    if name is not None and (folder := folder_at(name)) is not None:
+        return folder
     if pins is not None:
         raise UserError(f"--snapshot {name} is no snapshot folder. With --pins, name the folder: --snapshot DIR")
-    known = sorted(path.parent.name for path in session.workspace.snapshots_dir.glob("snap_*/manifest.json"))
-    if name is None:
-        with session.store() as store:
-            cut = [row["snapshot_id"] for row in store.read("snapshots").to_pylist() if row["snapshot_id"] in known]
-        if not cut:
-            raise UserError(f"no snapshot in {session.workspace.root}. Cut one: afrel --as ACCOUNT snapshot")
-        name = cut[-1]
-    if name not in known:
-        raise UserError(f"no snapshot {name!r} in {session.workspace.root}; there are {known}. Cut one: afrel snapshot")
-    return session.workspace.snapshots_dir / name
+    with session.store() as store:
+        return find_directory(session.workspace.snapshots_dir, store, name)
 
 
 def require_snapshot(session: Session, directory: Path, pins: Path | None, *, tiers: Sequence[int] | None) -> Manifest:

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from storage.liveness import is_locked
+from storage.reads import READS
 from storage.safekeeping.finding import Finding, Severity
 from storage.snapshots.manifest import MANIFEST, REVOCATIONS
 from storage.snapshots.verify import sha256_of
@@ -59,7 +60,8 @@ def snapshots(connection: duckdb.DuckDBPyConnection, root: Path) -> list[Finding
     registered = dict(connection.execute("select snapshot_id, manifest_digest from snapshots order by 1").fetchall())
     folder = root / "snapshots"
     there = sorted(path.parent.name for path in folder.glob(f"snap_*/{MANIFEST}"))
-    missing = [name for name in registered if name not in there]
+    removed = connection.execute(READS["snapshots_removed"].sql).fetchall()  # on purpose, by `afrel gc`
+    missing = [name for name in registered if name not in there and (name,) not in removed]
     unknown = [name for name in there if name not in registered]
     altered = [name for name in there if name in registered and sha256_of(folder / name / MANIFEST) != registered[name]]
     cut = "afrel --as CURATOR snapshot (the same rows make the same snapshot)"

@@ -19,7 +19,7 @@ from storage.people.accounts import Pin
 from storage.people.keys import SigningKey
 from storage.progress import Watch, unwatched
 from storage.rows import RevocationRow, SignatureRow
-from storage.snapshots.manifest import REVOCATIONS, SIGNATURES, TierEntry, read_manifest
+from storage.snapshots.manifest import MANIFEST, REVOCATIONS, SIGNATURES, TierEntry, read_manifest
 from storage.snapshots.signatures import revoke, sign_tiers
 from storage.snapshots.verify import Problem, Verification, verify_snapshot
 
@@ -35,15 +35,26 @@ class Withdrawal:
     trained: tuple[str, ...]
 
 
+def folder_at(path: str) -> Path | None:
+    """Return the snapshot folder that a path names, None where there is none: it may be an id then."""
+    folder = Path(path)
+    return folder.resolve() if (folder / MANIFEST).is_file() else None
+
+
 def find_directory(snapshots_dir: Path, store: Store, snapshot_id: str | None) -> Path:
-    """Return a snapshot's directory by id, the newest one's when none is given; UserError when there is none."""
-    held = store.read("snapshots").column("snapshot_id").to_pylist()
-    if snapshot_id is None and not held:
-        raise UserError("there is no snapshot yet. Cut one: afrel --as CURATOR snapshot")
-    named = snapshot_id or str(held[-1])
+    """Return a snapshot's directory by id, or that of the newest there is; UserError when there is none."""
+    held = [str(name) for name in store.read("snapshots").column("snapshot_id").to_pylist()]
+    there = [name for name in held if (snapshots_dir / name / MANIFEST).is_file()]
+    if snapshot_id is None and not there:
+        raise UserError(f"there is no snapshot in {snapshots_dir}. Cut one: afrel --as CURATOR snapshot")
+    named = snapshot_id or there[-1]
     if "/" in named or not (snapshots_dir / named).is_dir():
-        known = ", ".join(held[-5:]) or "none"
-        raise UserError(f"there is no snapshot {named!r} in {snapshots_dir}. Known: {known}")
+        gone = " any more" if named in held else ""
+        known = ", ".join(there[-5:]) or "none"
+        raise UserError(
+            f"there is no snapshot {named!r} in {snapshots_dir}{gone}. Known: {known}. "
+            "Cut one: afrel --as CURATOR snapshot"
+        )
     return snapshots_dir / named
 
 
