@@ -29,7 +29,7 @@ FENCES = {
     "torch": {"trainers"},
     "transformers": {"trainers"},
     "trl": {"trainers"},
-    "tokenizers": {"trainers"},
+    "tokenizers": {"curation", "trainers"},
     "openai": {"evolution"},
 }
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

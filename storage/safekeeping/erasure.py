@@ -8,6 +8,7 @@ when nobody has the database open. Run twice, the second run blanks what came me
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,6 +119,7 @@ def erase(
             call_id for (call_id,) in connection.execute("select llm_call_id from erased_calls").fetchall()
         )
     (root / "published.duckdb").unlink(missing_ok=True)  # made anew from the blanked rows by whoever asks next
+    shutil.rmtree(root / "sketches", ignore_errors=True)  # hashes of words; made anew by the next screening
     n_spooled, living = clean_spools(root / "spool", erased_ids=calls, wording=wording)
     remains = _remains(connection, root, snapshots, since=since, texts=texts, living_spools=living)
     return Erased(

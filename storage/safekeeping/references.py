@@ -42,7 +42,7 @@ BY_PLACE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("responses", "target_id"): ("responses",),
     ("approvals", "content_id"): ("rules", "instructions", "judgments"),
     ("external_ids", "content_id"): ("queries", "docs"),
-    ("screenings", "matched_id"): ("queries", "candidates"),
+    ("screenings", "matched_id"): ("queries", "candidates", "pairs", "rules", "instructions"),
 }
 # Rows that may come before what they name: taking back an act that is still on its way is right.
 MAY_COME_FIRST = frozenset({("responses", "target_id")})

@@ -1,0 +1,140 @@
+"""Screens that hold a pair against others: the same, nearly the same, or nearly a query that is held back.
+
+What came first stays: pairs whose candidate passed before or which are settled, then the candidates at hand in the
+order they were made. A duplicate is like another pair of its split in query *and* doc and proposes the same grade: one
+of the two alone is how a ranker learns, and between splits the leak guard sets the train side aside and keeps the
+other. A pair is no duplicate of the pair it was made of on purpose.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from curation.screening_context import Finding, ScreeningContext, failures
+
+_Place = dict[str, list["_Holder"]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A pair that holds its place, under the id that says why: a candidate, or the pair itself where it is settled.
+
+    `rank` is lower for pairs that came to hold a place before.
+    """
+
+    standing_id: str
+    pair_id: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    holder: _Holder
+    query_score: float
+    doc_score: float
+
+    @property
+    def score(self) -> float:
+        """How alike two pairs are: as much as the less alike of their parts."""
+        return min(self.query_score, self.doc_score)
+
+
+def screen_exact_duplicate(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
+    """Query and doc of the same words as those of another pair that stands, with the same grade."""
+    return failures("exact_duplicate", (one for one in _duplicates(candidates, context) if one.score == 1))
+
+
+def screen_near_duplicate(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
+    """Query and doc both nearly those of another pair that stands, with the same grade."""
+    return failures("near_duplicate", (one for one in _duplicates(candidates, context) if one.score != 1))
+
+
+def screen_leak(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
+    """A train pair whose query is nearly one of dev or test."""
+    groups = context.likeness.queries
+    held_back: dict[str, str] = {}
+    for query_id in context.held_back:
+        held_back.setdefault(groups.group(query_id), query_id)
+    found = []
+    for row in candidates.filter(pl.col("split") == "train").iter_rows(named=True):
+        near = {group: score for group, score in groups.like(row["query_id"]).items() if group in held_back}
+        near = {group: score for group, score in near.items() if score >= context.config.leak}
+        if near:
+            group = min(near, key=lambda group: (-near[group], group))
+            query_id, score = held_back[group], near[group]
+            reason = (
+                f"its query is {'' if score == 1 else 'nearly '}the dev or test query {query_id} "
+                f"({score:.2f} alike): {_shown(context.held_back[query_id])}"
+            )
+            found.append(Finding(row["candidate_id"], reason, score, query_id))
+    return failures("leak", found)
+
+
+def count_shared_docs(candidates: pl.DataFrame, context: ScreeningContext, held_back_docs: frozenset[str]) -> int:
+    """Return how many train candidates have a doc, or nearly one, that dev or test pairs have too: told, no leak."""
+    docs = context.likeness.docs
+    groups = {docs.group(doc_id) for doc_id in held_back_docs}
+    train = candidates.filter(pl.col("split") == "train")
+    return sum(any(group in groups for group in docs.like(doc_id)) for doc_id in train["doc_id"].to_list())
+
+
+def _duplicates(candidates: pl.DataFrame, context: ScreeningContext) -> Iterator[Finding]:
+    queries, docs = context.likeness.queries, context.likeness.docs
+    # (split, doc group, grade) -> {query group: its holders, two of different pairs at most}
+    places: dict[tuple[str, str, int], _Place] = defaultdict(dict)
+    since: dict[str, int] = {}
+
+    def settle(split: str, query_id: str, doc_id: str, grade: int, holder: _Holder) -> None:
+        since.setdefault(holder.pair_id, holder.rank)
+        holders = places[split, docs.group(doc_id), grade].setdefault(queries.group(query_id), [])
+        if len(holders) < 2 and all(one.pair_id != holder.pair_id for one in holders):
+            holders.append(holder)
+
+    if context.standing is not None:
+        columns = ("split", "query_id", "doc_id", "grade", "standing_id", "pair_id")
+        for split, query_id, doc_id, grade, standing_id, pair_id in context.standing.select(columns).iter_rows():
+            settle(split, query_id, doc_id, grade, _Holder(standing_id, pair_id, since.get(pair_id, len(since))))
+    columns = ("split", "query_id", "doc_id", "grade", "candidate_id", "pair_id")
+    for split, query_id, doc_id, grade, candidate_id, pair_id in candidates.select(columns).iter_rows():
+        near_queries = queries.like(query_id)
+        # a pair that holds a place itself yields to those before it only: else of two each would yield to the other
+        rank = since.get(pair_id, len(since))
+        matches = [
+            _Match(holder, near_queries[query_group], doc_score)
+            for doc_group, doc_score in docs.like(doc_id).items()
+            if doc_score >= context.config.near_duplicate
+            for query_group, holders in _shared(places.get((split, doc_group, grade)), near_queries)
+            if near_queries[query_group] >= context.config.near_duplicate
+            for holder in holders
+            if holder.rank < rank and holder.pair_id != pair_id and (holder.pair_id, pair_id) not in context.kin
+        ]
+        if matches:
+            best = max(matches, key=lambda match: match.score)
+            yield Finding(candidate_id, _reason(best, context), best.score, best.holder.standing_id)
+        else:
+            settle(split, query_id, doc_id, grade, _Holder(candidate_id, pair_id, rank))
+
+
+def _shared(place: _Place | None, near: Mapping[str, float]) -> Iterator[tuple[str, list[_Holder]]]:
+    """Yield the groups of a place that are also near, going through the smaller of the two."""
+    if place is None:
+        return
+    for group in near if len(near) < len(place) else place:
+        if group in near and group in place:
+            yield group, place[group]
+
+
+def _reason(match: _Match, context: ScreeningContext) -> str:
+    snapshot_id = context.snapshots.get(match.holder.pair_id)
+    return (
+        f"query {match.query_score:.2f} and doc {match.doc_score:.2f} alike, same grade as {match.holder.standing_id} "
+        f"of pair {match.holder.pair_id}{f', which is in {snapshot_id}' if snapshot_id else ''}"
+    )
+
+
+def _shown(text: str, n_characters: int = 60) -> str:
+    return text if len(text) <= n_characters else text[: n_characters - 1] + "…"
