@@ -2,8 +2,8 @@
 
 One thread journals what has come meanwhile with one fsync and acknowledges it; another folds it into the database in
 large groups, because a commit costs DuckDB the same whatever is in it. Whoever reads waits until what was acknowledged
-before is folded. Requests that bring queries or pairs (which must fit the splits already there) or files are
-acknowledged only when they are committed; all keep the order in which they came.
+before is folded. Requests that bring files or rows of a few tables (`COMMITTED_FIRST`) are acknowledged only when they
+are committed; all keep the order in which they came.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ LOG_BYTES = 256 << 20  # DuckDB's log: more makes a checkpoint
 CHECKPOINT_SECONDS = 120.0  # with rows in the log, before a checkpoint: a start after a crash has to read the log
 RETRY_SECONDS = 1.0
 IDLE_SECONDS = 2.0  # without a write, before a checkpoint and a publish
-# Their rows are checked against rows that are there, so they are acknowledged only once they are committed.
-COMMITTED_FIRST = frozenset({"queries", "pairs", "review_causes"})
+# Acknowledged only once they are committed: their rows are checked against rows that are there; and who may act is read
+# so often that no reader of it should have to wait for the fold.
+COMMITTED_FIRST = frozenset({"queries", "pairs", "review_causes", "accounts"})
 
 
 @dataclass(slots=True)

@@ -115,7 +115,7 @@ READS = {
     "train_queries_with_words": Read(
         """
         with counted as (
-            select query_id, text, len(list_filter($words, lambda word: contains(lower(text), word))) as n_words
+            select query_id, text, len(list_filter(cast($words as varchar[]), lambda word: contains(lower(text), word))) as n_words
             from queries where split = 'train')
         select query_id, text from counted where n_words > 0 order by n_words desc, len(text), query_id limit $n
         """

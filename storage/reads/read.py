@@ -18,8 +18,8 @@ class Read:
     parameter is one id or a list of ids. In place of a parameter, `table.column` names a column of a table found
     before; an indexed column `table.column` is one of a table whose row i belongs to row i of this one.
 
-    `is_steady` marks a read of what does not change once it is there: it may be answered before rows that are just
-    acknowledged are folded in, which its readers cannot be waiting for.
+    `is_steady` marks a read of what does not change once it is there, or of what is acknowledged only when it is
+    committed: it may be answered before rows that are just acknowledged are folded in, for none of them is asked for.
     """
 
     sql: str

@@ -9,7 +9,9 @@ READS = {
         "order by started_at desc limit 1"
     ),
     "run": Read("select * from runs where run_id = $run_id"),
-    "accounts": Read("select account, role, public_key, pseudonym, created_at from current_accounts order by account"),
+    "accounts": Read(
+        "select account, role, public_key, pseudonym, created_at from current_accounts order by account", is_steady=True
+    ),
     "instructions": Read("select * from instructions order by created_at, instruction_id"),
     "snapshots": Read("select * from snapshots order by created_at, snapshot_id"),
     "signatures": Read("select * from signatures order by created_at"),
