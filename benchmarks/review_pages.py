@@ -36,10 +36,11 @@ VISITS: Mapping[str, Visit] = {
     "list": Visit("reviewer01", Role.REVIEWER, ".af-rows .af-row"),
     "adjudicate": Visit("dora", Role.ADJUDICATOR, ".af-answers .af-answer"),
     "rules": Visit("cleo", Role.CURATOR, GRID),
-    "tiers": Visit("cleo", Role.CURATOR, GRID),
+    # counting is offered with what it will take where there is much to count
+    "tiers": Visit("cleo", Role.CURATOR, f'{GRID}, [data-testid="stMain"] [data-testid="stMarkdown"] p'),
     "sql": Visit("eli", Role.ENGINEER, ".af-sql-tree"),
     "progress": Visit("cleo", Role.CURATOR, '[data-testid="stMain"] [data-testid="stMarkdown"] p'),
-    "accounts": Visit("root", Role.ADMIN, GRID),
+    "accounts": Visit("root", Role.ADMIN, '[data-testid="stMain"] [data-testid="stTable"] td'),
 }
 
 

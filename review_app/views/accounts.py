@@ -9,7 +9,7 @@ from review_app.page import Page
 from review_app.server.serving import serving
 from review_app.views.account_acts import draw_adding, draw_changing
 from review_app.views.plain import plain
-from review_app.views.tables import Column, draw_table
+from review_app.views.tables import Column, draw_words
 from storage.errors import UserError
 from storage.people.accounts import Act, Pin, may
 
@@ -30,15 +30,14 @@ def draw(page: Page) -> None:
 
 
 def _draw_list(page: Page, accounts: list[Pin]) -> None:
-    draw_table(
+    draw_words(
         [
             Column(page.say("accounts.account"), [pin.account for pin in accounts]),
             Column(page.say("accounts.role"), [page.say(f"login.role_{pin.role.value}") for pin in accounts]),
             Column(page.say("accounts.pseudonym"), [pin.pseudonym for pin in accounts]),
             Column(page.say("accounts.key"), [pin.public_key[:KEY_DIGITS] for pin in accounts]),
             Column(page.say("accounts.retired"), [(pin.retired_at or "")[:10] for pin in accounts]),
-        ],
-        is_few=[pin.retired_at is not None for pin in accounts],
+        ]
     )
     st.caption(page.say("accounts.list_help"))
 
