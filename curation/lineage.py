@@ -133,7 +133,8 @@ def _candidate_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
         links += _call_links(store, row["llm_call_id"], spent)
         links += _linked(store, "rule", "why_rule", row["rule_ids"], _rule_text)
         for screening in store.read("why_screenings", id=row["candidate_id"]).to_pylist():
-            passed = "passed every screen" if screening["is_passed"] else f"set aside by {screening['screen']}"
+            verdict = "flagged by" if screening["is_passed"] else "set aside by"
+            passed = "passed every screen" if screening["screen"] == "all" else f"{verdict} {screening['screen']}"
             matched = f", matched {screening['matched_id']}" if screening["matched_id"] else ""
             text = f"{passed}: {screening['reason']}{matched}, {screening['run_id']}"
             links.append(Link("screening", screening["screening_id"], text))
