@@ -31,7 +31,7 @@ def tier(
 
     Example: afrel -w shop tier --where "is_revised and n_answers >= 2"
     """
-    from curation.tier_choice import choose
+    from curation.tier_choice import NO_TIER, choose
     from curation.tier_counts import count_tiers
     from curation.tier_reading import read_tier_rows
     from curation.tiers import Tier, parse_tiers
@@ -47,15 +47,17 @@ def tier(
         choice = choose(tried, tiers)
         cut = None if where is not None else _cut_already(store, rows, choice)
     counts = count_tiers(choice)
-    members = choice.members
-    n_test = int((members["split"] == "test").sum())
+    # of test rows only how many may enter: which tier they meet, or that they meet none, tells of their grades
+    is_test = choice.assigned["split"] == "test"
+    n_test, n_lost = int(is_test.sum()), int((is_test & choice.assigned["tier"].is_null()).sum())
+    choice = replace(choice, left_out={**choice.left_out, NO_TIER: choice.left_out[NO_TIER] - n_lost})
     if as_json:
         told = {
             "tiers": [asdict(count) for count in counts],
             "test": n_test,
             "left_out": dict(choice.left_out),
             "n_shared_docs": choice.n_shared_docs,
-            "n_disputed": int(members["is_disputed"].sum()),
+            "n_disputed": int(choice.members["is_disputed"].sum()),
             "problems": choice.problems,
             "snapshot_id": cut,
         }

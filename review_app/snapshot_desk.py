@@ -1,12 +1,13 @@
 """What is done with snapshots, free of any page: list them, cut, sign, verify, revoke, compare.
 
-Cutting, signing and verifying are work of a process of its own (`snapshot_work`); a password is tried here first, so
-that a wrong one is told at once. Counts of test rows are told as a sum over all tiers, by tier only to who adjudicates.
+Cutting, signing, verifying and comparing are work of a process of its own (`snapshot_work`); a password is tried here
+first, so that a wrong one is told at once. Counts of test rows are told as a sum over all tiers, by tier only to who
+adjudicates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -66,23 +67,13 @@ class SnapshotLine:
         return tuple(line for line in self.tiers if line.n_rows and not line.signed_by and not line.revoked)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Train and dev rows of one snapshot against an older one, by split. `moved` went to another tier."""
-
-    split: str
-    same: int
-    changed: int
-    moved: int
-    added: int
-    removed: int
-
-
 def list_snapshots(person: Pin, workspace: Workspace, store: Store, *, most: int | None = None) -> list[SnapshotLine]:
     """Return the snapshots, the newest first, at most so many."""
     require_look(person)
     pins = _pins(store)
-    rows = list(reversed(store.read("snapshots").to_pylist()))[:most]
+    removed = set(store.read("snapshots_removed").column("snapshot_id").to_pylist())
+    held = [row for row in store.read("snapshots").to_pylist() if not _is_gone(workspace, row["snapshot_id"], removed)]
+    rows = list(reversed(held))[:most]
     return [_line(person, workspace, store, row, pins) for row in rows]
 
 
@@ -157,29 +148,34 @@ def runs_trained_on(person: Pin, store: Store, snapshot_id: str) -> tuple[str, .
     return trained_on(store, snapshot_id)
 
 
-def compare(person: Pin, store: Store, *, older: str, newer: str) -> list[Difference]:
-    """Return how the train and dev rows of two snapshots differ, in counts."""
+def begin_compare(person: Pin, workspace: Workspace, *, older: str, newer: str) -> Work:
+    """Find how two snapshots differ; its outcome is `Difference.to_mapping` of storage.snapshots.diff.
+
+    Of test rows it tells how many there are, more only to who adjudicates.
+    """
     require_look(person)
-    rows = store.read("snapshot_difference", older=older, newer=newer).to_pylist()
-    return [_difference(split, [row for row in rows if row["split"] == split]) for split in ("train", "dev")]
+    task = {
+        "act": "compare",
+        "workspace": str(workspace.root),
+        "account": person.account,
+        "snapshot_id": newer,
+        "older_id": older,
+    }
+    return WORK.begin(("compare", workspace.root, person.account), person.account, partial(run_apart, task))
 
 
-def _difference(split: str, rows: Sequence[Mapping[str, Any]]) -> Difference:
-    def n(what: Any) -> int:
-        return sum(int(row["n"]) for row in rows if what(row["older_tier"], row["newer_tier"], row["is_same"]))
-
-    return Difference(
-        split=split,
-        same=n(lambda _old, _new, is_same: is_same),
-        changed=n(lambda old, new, is_same: old == new and not is_same),
-        moved=n(lambda old, new, _: old is not None and new is not None and old != new),
-        added=n(lambda old, _new, _: old is None),
-        removed=n(lambda _old, new, _: new is None),
-    )
+def compare_work(person: Pin, root: Path) -> Work | None:
+    """Return the comparison this person began last."""
+    return WORK.find(("compare", root, person.account))
 
 
 def _pins(store: Store) -> dict[str, Pin]:
     return {row["account"]: pin_from_row(row) for row in store.read("accounts").to_pylist()}
+
+
+def _is_gone(workspace: Workspace, snapshot_id: str, removed: Collection[str]) -> bool:
+    """Say whether a snapshot's folder was removed on purpose."""
+    return snapshot_id in removed and not (workspace.snapshots_dir / snapshot_id).exists()
 
 
 def _line(

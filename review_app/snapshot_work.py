@@ -1,4 +1,4 @@
-"""Cut, sign or verify a snapshot in a process of its own, `python -m review_app.snapshot_work`.
+"""Cut, sign, verify or compare a snapshot in a process of its own, `python -m review_app.snapshot_work`.
 
 A cut holds gigabytes and a check keeps both cores busy; in the server's process everybody would wait for it. What to do
 comes as JSON on stdin, the password with it, so that it stands in no argument and no environment. How far it is, then
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import UserError
-from storage.people.accounts import Act, pin_from_row, require
+from storage.people.accounts import Act, may, pin_from_row, require
 from storage.people.keys import SigningKey, unlock
 from storage.progress import Stage, Watch
 from storage.store import Store
@@ -33,7 +33,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to do: `act` is cut, sign or verify; `password` opens the account's key where one is needed."""
+    """What to do: `act` is cut, sign, verify or compare; `password` opens the account's key where one is needed."""
 
     act: str
     workspace: str
@@ -41,6 +41,7 @@ class Task:
     password: str | None = None
     snapshot_id: str | None = None
     tiers: tuple[int, ...] | None = None
+    older_id: str | None = None
 
 
 def run_apart(task: Mapping[str, Any], watch: Watch, _stop: threading.Event) -> dict[str, Any]:
@@ -78,6 +79,8 @@ def do(task: Task, watch: Watch) -> dict[str, Any]:
         if task.act == "verify":
             return _verified(task, workspace, store, pins, watch)
         person = pins[task.account]
+        if task.act == "compare":
+            return _compared(task, workspace, store, watch, sees_test=may(person.role, Act.ADJUDICATE))
         require(person, {"cut": Act.CUT, "sign": Act.SIGN}[task.act])
         key = unlock(afrel_home(), task.account, task.password or "")
         return (
@@ -115,6 +118,14 @@ def _verified(task: Task, workspace: Workspace, store: Store, pins: Mapping[str,
         "not_counted": [str(problem) for problem in found.not_counted],
         "n_rows": found.manifest.n_rows if found.manifest is not None else 0,
     }
+
+
+def _compared(task: Task, workspace: Workspace, store: Store, watch: Watch, *, sees_test: bool) -> dict[str, Any]:
+    from storage.snapshots.diff import compare_snapshots
+    from storage.snapshots.register import find_directory
+
+    older, newer = (find_directory(workspace.snapshots_dir, store, name) for name in (task.older_id, task.snapshot_id))
+    return compare_snapshots(older, newer, sees_test=sees_test, watch=watch).to_mapping()
 
 
 def _telling() -> tuple[Callable[..., None], Watch]:

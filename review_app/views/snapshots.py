@@ -11,6 +11,7 @@ from review_app.page import Page
 from review_app.snapshot_desk import SnapshotLine
 from review_app.tier_desk import Outlook
 from review_app.views.clock import shown_time
+from review_app.views.comparison import draw_comparison
 from review_app.views.plain import plain
 from review_app.views.sentences import together
 from review_app.views.snapshot_acts import OPEN_KEY, draw_check, draw_cut, draw_revoke, draw_sign
@@ -40,7 +41,7 @@ def draw_snapshots(page: Page, outlook: Outlook) -> None:
         _draw_open(page, lines)
     if len(lines) > 1:
         with compared:
-            _draw_comparison(page, lines)
+            draw_comparison(page, lines)
 
 
 def _draw_open(page: Page, lines: Sequence[SnapshotLine]) -> None:
@@ -139,29 +140,3 @@ def _draw_tiers(page: Page, line: SnapshotLine) -> None:
         Column(page.say("tiers.where"), [tier.where for tier in line.tiers], width=480),
     ]
     draw_table(columns)
-
-
-def _draw_comparison(page: Page, lines: Sequence[SnapshotLine]) -> None:
-    with st.expander(page.say("snapshots.compare")):
-        ids = [line.snapshot_id for line in lines]
-        with st.form("snapshots.compare", border=False):
-            left, right, ask = st.columns([2, 2, 1], vertical_alignment="bottom")
-            newer = left.selectbox(page.say("snapshots.newer"), ids, index=0)
-            older = right.selectbox(page.say("snapshots.older"), ids, index=1)
-            is_asked = ask.form_submit_button(page.say("snapshots.compare_now"), width="stretch")
-        if is_asked and newer and older:
-            found = snapshot_desk.compare(page.person, page.store, older=older, newer=newer)
-            st.session_state["snapshots.compared"] = (older, newer, found)
-        if held := st.session_state.get("snapshots.compared"):
-            older, newer, found = held
-            st.caption(page.say("snapshots.compared", older=older, newer=newer))
-            draw_table(
-                [
-                    Column(page.say("snapshots.split"), [one.split for one in found]),
-                    Column(page.say("snapshots.same"), [one.same for one in found], number="localized"),
-                    Column(page.say("snapshots.changed"), [one.changed for one in found], number="localized"),
-                    Column(page.say("snapshots.moved"), [one.moved for one in found], number="localized"),
-                    Column(page.say("snapshots.added"), [one.added for one in found], number="localized"),
-                    Column(page.say("snapshots.removed"), [one.removed for one in found], number="localized"),
-                ]
-            )

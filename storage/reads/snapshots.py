@@ -27,7 +27,8 @@ READS = {
                j.pair_id as judged_pair_id, j.grade as judged_grade, j.origin as judgment_origin,
                c.pair_id as proposed_pair_id
         from tier_members m
-        left join judgments j using (judgment_id) left join candidates c using (candidate_id)
+        left join judgments j on j.judgment_id = m.judgment_id
+        left join candidates c on c.candidate_id = m.candidate_id
         where m.snapshot_id = $snapshot_id
         """,
         shows_test=True,

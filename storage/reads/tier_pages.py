@@ -1,4 +1,4 @@
-"""Named reads of the page of tiers and snapshots: what a count rests on, rows to audit, marks, two snapshots apart."""
+"""Named reads of the page of tiers and snapshots: what a count rests on, rows to audit, marks."""
 
 from storage.reads.read import Read
 
@@ -54,18 +54,6 @@ READS = {
         select audit_id, account, any_value(drawn) as drawn, max(marked_at) as marked_at, count(*) as n_marked,
                count(*) filter (decision = 'right') as n_right
         from marks group by audit_id, account order by marked_at desc
-        """
-    ),
-    # Train and dev rows of two snapshots, in counts. A row hash covers the tier, too.
-    "snapshot_difference": Read(
-        """
-        with older as (select pair_id, tier, row_hash from tier_members where snapshot_id = $older),
-        newer as (select pair_id, tier, row_hash from tier_members where snapshot_id = $newer)
-        select p.split, o.tier as older_tier, n.tier as newer_tier,
-               o.row_hash is not distinct from n.row_hash as is_same, count(*) as n
-        from older o full join newer n using (pair_id) join pairs p using (pair_id)
-        where p.split <> 'test'
-        group by all order by all
         """
     ),
 }

@@ -1,7 +1,8 @@
 """How two snapshots differ, row by row: what came, what went, what was graded, worded or placed anew, and which rules.
 
 Pairs and hashes tell nearly all; rationales are read of the changed rows only, texts never. The file of the test split
-is not opened unless its grades may be seen: test rows are then told by the lineage, in sums of came, went and changed.
+is not opened unless its grades may be seen: how many of its rows changed would tell them to whoever tries predicates,
+so others are told how many there are.
 """
 
 from __future__ import annotations
@@ -37,15 +38,19 @@ _N_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class SplitChange:
-    """Counts of one split's rows. `changed` are those with another hash; of them `kinds` counts each kind of change,
-    None where it may not be seen."""
+    """One split's rows before and after; of `counts` same, added, removed, changed and each kind of change.
+
+    `changed` are pairs with another hash. None of a split that may not be seen.
+    """
 
     split: str
-    same: int
-    added: int
-    removed: int
-    changed: int
-    kinds: Mapping[str, int] | None
+    n_older: int
+    n_newer: int
+    counts: Mapping[str, int] | None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"split": self.split, "n_older": self.n_older, "n_newer": self.n_newer, **(self.counts or {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +83,16 @@ class Difference:
     rows: pl.DataFrame
 
     @property
-    def is_empty(self) -> bool:
-        return not self.rules and not any(one.added or one.removed or one.changed for one in self.splits)
+    def is_same(self) -> bool:
+        """Whether it is one and the same snapshot: the id covers rows, tiers, scale and rules."""
+        return self.older == self.newer
 
     def to_mapping(self) -> dict[str, Any]:
         """Return all but the rows as JSON values."""
         return {
             "older": self.older,
             "newer": self.newer,
-            "splits": [
-                {
-                    "split": one.split,
-                    "same": one.same,
-                    "added": one.added,
-                    "removed": one.removed,
-                    "changed": one.changed,
-                    **(one.kinds or {}),
-                }
-                for one in self.splits
-            ],
+            "splits": [one.to_mapping() for one in self.splits],
             "rules": [
                 {"rule_id": one.rule_id, "what": one.what, "text": one.text, "n_rows": one.n_rows} for one in self.rules
             ],
@@ -108,7 +104,7 @@ class Difference:
 def compare_snapshots(older: Path, newer: Path, *, sees_test: bool = False, watch: Watch = unwatched) -> Difference:
     """Return how two snapshot directories differ; UserError for one that cannot be read or is not what it states.
 
-    With `sees_test` False test rows are in sums only and in no list.
+    With `sees_test` False nothing is told of test rows but how many there are.
     """
     sides = [_Side(folder, read_manifest(folder), sees_test=sees_test) for folder in (older, newer)]
     before, after = sides
@@ -116,51 +112,48 @@ def compare_snapshots(older: Path, newer: Path, *, sees_test: bool = False, watc
     rows = before.keys().join(after.keys(), on="pair_id", how="full", coalesce=True, suffix="_after")
     rows = rows.with_columns(pl.coalesce("split_after", "split").alias("split")).drop("split_after")
     is_same = pl.col("row_hash").eq_missing(pl.col("row_hash_after"))
-    same = dict(rows.filter(is_same).group_by("split").len().iter_rows())
     watch(Stage.READING, 1, _N_STEPS)
     differing = _with_kinds(rows.filter(~is_same), before, after)
     watch(Stage.READING, 2, _N_STEPS)
-    shown = differing if sees_test else differing.filter(pl.col("split") != "test")
-    shown = _with_reviewers(shown, before, after).sort("split", "pair_id")
+    differing = _with_reviewers(differing, before, after).sort("split", "pair_id")
     answered = pl.when(pl.col("reviewers").list.len() > 0).then("reviewers").otherwise(pl.lit([NOBODY]))
     watch(Stage.READING, 3, _N_STEPS)
     return Difference(
         older=before.manifest.snapshot_id,
         newer=after.manifest.snapshot_id,
-        splits=tuple(_split_change(split, differing, same.get(split, 0), sees_test=sees_test) for split in SPLITS),
+        splits=tuple(_split_change(split, differing, before, after) for split in SPLITS),
         rules=tuple(_rule_changes(before, after)),
-        by_reviewer=_by(shown.with_columns(answered).explode("reviewers"), "reviewers"),
-        by_operator=_by(shown.with_columns(pl.col("operator").fill_null(UNMUTATED)), "operator"),
-        rows=shown,
+        by_reviewer=_by(differing.with_columns(answered).explode("reviewers"), "reviewers"),
+        by_operator=_by(differing.with_columns(pl.col("operator").fill_null(UNMUTATED)), "operator"),
+        rows=differing,
     )
 
 
 class _Side:
-    """One of the two snapshots; of its test rows only what may be seen is read."""
+    """One of the two snapshots, and the data files of it that may be read."""
 
     def __init__(self, directory: Path, manifest: Manifest, *, sees_test: bool) -> None:
         self.manifest = manifest
+        self.splits = [split for split in SPLITS if sees_test or split != "test"]
         self._directory = directory
-        self._sees_test = sees_test
         self._files = [
-            (directory / path, split)
-            for path, (_, split) in data_paths(manifest).items()
-            if sees_test or split != "test"
+            (directory / path, split) for path, (_, split) in data_paths(manifest).items() if split in self.splits
         ]
 
+    def n_rows(self, split: str) -> int:
+        """Return how many rows the manifest counts in a split."""
+        return sum(entry.n_rows[split] for entry in self.manifest.tiers)
+
     def keys(self) -> pl.DataFrame:
-        """Return pair, hash, tier, grade, operator and split of every row; of a hidden test row pair, hash, split."""
+        """Return pair, hash, tier, grade, operator and split of every row."""
         parts = [
             self._collect(path, lambda rows: rows.select(_KEYS)).with_columns(pl.lit(split).alias("split"))
             for path, split in self._files
         ]
         known = pl.concat([pl.DataFrame(schema=_KEYS_SCHEMA), *parts])
-        if not self._sees_test:
-            lineage = self._collect(self._directory / LINEAGE, lambda rows: rows.select("pair_id", "row_hash"))
-            tests = lineage.unique("pair_id").join(known, on="pair_id", how="anti")
-            known = pl.concat([known, tests.with_columns(pl.lit("test").alias("split"))], how="diagonal")
-        if len(known) != self.manifest.n_rows or known["pair_id"].n_unique() != len(known):
-            raise self._altered(f"it has {len(known)} rows, its manifest says {self.manifest.n_rows}")
+        n_rows = sum(self.n_rows(split) for split in self.splits)
+        if len(known) != n_rows or known["pair_id"].n_unique() != n_rows:
+            raise self._altered(f"it has {len(known)} {' and '.join(self.splits)} rows, its manifest says {n_rows}")
         return known
 
     def of_rows(self, hashes: pl.Series, column: pl.Expr) -> pl.DataFrame:
@@ -217,15 +210,14 @@ class _Side:
 
 
 def _with_kinds(rows: pl.DataFrame, before: _Side, after: _Side) -> pl.DataFrame:
-    """Return differing rows with a column is_<kind> for each kind; a change that may not be seen is of no kind."""
+    """Return differing rows with a column is_<kind> for each kind."""
     is_kept = pl.col("row_hash").is_not_null() & pl.col("row_hash_after").is_not_null()
-    is_seen = pl.col("grade").is_not_null() & pl.col("grade_after").is_not_null()
     rows = rows.with_columns(
         pl.col("row_hash").is_null().alias("is_added"),
         pl.col("row_hash_after").is_null().alias("is_removed"),
-        (is_seen & (pl.col("grade") != pl.col("grade_after"))).fill_null(value=False).alias("is_regraded"),
-        (is_seen & (pl.col("tier") != pl.col("tier_after"))).fill_null(value=False).alias("is_moved"),
-        (is_kept & is_seen & (pl.col("grade") == pl.col("grade_after"))).fill_null(value=False).alias("is_same_grade"),
+        (is_kept & pl.col("grade").ne_missing(pl.col("grade_after"))).alias("is_regraded"),
+        (is_kept & pl.col("tier").ne_missing(pl.col("tier_after"))).alias("is_moved"),
+        (is_kept & pl.col("grade").eq_missing(pl.col("grade_after"))).alias("is_same_grade"),
         pl.coalesce("operator_after", "operator").alias("operator"),
     ).drop("operator_after")
     alike = rows.filter("is_same_grade")
@@ -253,12 +245,16 @@ def _with_reviewers(rows: pl.DataFrame, before: _Side, after: _Side) -> pl.DataF
     return rows.join(named, on="pair_id", how="left")
 
 
-def _split_change(split: str, differing: pl.DataFrame, n_same: int, *, sees_test: bool) -> SplitChange:
+def _split_change(split: str, differing: pl.DataFrame, before: _Side, after: _Side) -> SplitChange:
+    n_older, n_newer = before.n_rows(split), after.n_rows(split)
+    if split not in before.splits:
+        return SplitChange(split, n_older, n_newer, None)
     rows = differing.filter(pl.col("split") == split)
     counts = {kind: int(rows[f"is_{kind}"].sum()) for kind in KINDS}
-    added, removed = counts.pop("added"), counts.pop("removed")
-    is_seen = sees_test or split != "test"
-    return SplitChange(split, n_same, added, removed, len(rows) - added - removed, counts if is_seen else None)
+    n_changed = len(rows) - counts["added"] - counts["removed"]
+    return SplitChange(
+        split, n_older, n_newer, {"same": n_newer - counts["added"] - n_changed, **counts, "changed": n_changed}
+    )
 
 
 def _rule_changes(before: _Side, after: _Side) -> Iterator[RuleChange]:

@@ -30,7 +30,7 @@ def diff(
 ) -> None:
     """Show how a snapshot differs from an older one: rows added, removed, regraded, reworded, moved; rules changed.
 
-    Test rows are counted in sums; how they were graded shows only to whoever may adjudicate.
+    Of test rows it tells how many there are; how they changed only to whoever may adjudicate.
     Example: afrel -w shop diff snap_91be… snap_4c1f… --rows 20
     """
     from storage.people.accounts import Act, may
@@ -79,16 +79,14 @@ def _write(out: Path, found: Difference) -> None:
 
 
 def _print(found: Difference, n_rows: int) -> None:
-    if found.is_empty:
-        print(f"{found.newer} holds the rows and rules of {found.older}")
+    if found.is_same:
+        print(f"{found.newer} is {found.older}: the same rows, tiers and rules")
         return
     print(f"{found.newer} against {found.older}")
     for one in found.splits:
-        kinds = "" if one.kinds is None else f" ({_counts(one.kinds) or 'none'})" if one.changed else ""
-        print(
-            f"  {one.split:<5} {one.same:>9} the same  {one.added:>8} added  {one.removed:>8} removed  "
-            f"{one.changed:>8} changed{kinds}"
-        )
+        hidden = "how they changed is not shown, for it tells of their grades"
+        told = hidden if one.counts is None else _counts(one.counts) or "none"
+        print(f"  {one.split:<5} {one.n_older} -> {one.n_newer} rows: {told}")
     for rule in found.rules:
         print(f"  rule {rule.rule_id} {rule.what}, cited by {rule.n_rows} rows: {rule.text}")
     for what, counted in (("reviewer", found.by_reviewer), ("operator", found.by_operator)):

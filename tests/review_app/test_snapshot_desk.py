@@ -105,7 +105,7 @@ def test_altered_bytes_are_found_by_the_check_and_a_missing_file_at_a_glance(sho
     assert problems == ("lineage.parquet: this file is missing",)
 
 
-def test_two_snapshots_are_compared_in_train_and_dev_rows(shop: Shop, served_store: Store) -> None:
+def test_two_snapshots_are_compared_row_by_row(shop: Shop, served_store: Store) -> None:
     """Without the adjudicated rows and with pair 1 in a tier of its own: 2 train and 1 dev go, 1 train moves."""
     cleo, root = shop.people["cleo"], shop.workspace.root
     older = cut(shop)
@@ -113,11 +113,22 @@ def test_two_snapshots_are_compared_in_train_and_dev_rows(shop: Shop, served_sto
     tier_desk.save(cleo, root, tiers, mark=tier_desk.read_tiers(root).mark)
     newer = cut(shop)
     assert newer != older
-    train, dev = snapshot_desk.compare(cleo, served_store, older=older, newer=newer)
-    assert (train.same, train.changed, train.moved, train.added, train.removed) == (9, 0, 1, 0, 2)
-    assert (dev.same, dev.changed, dev.moved, dev.added, dev.removed) == (3, 0, 0, 0, 1)
-    backwards, _ = snapshot_desk.compare(cleo, served_store, older=newer, newer=older)
-    assert (backwards.added, backwards.removed) == (2, 0)
+    work = over(snapshot_desk.begin_compare(cleo, shop.workspace, older=older, newer=newer))
+    assert snapshot_desk.compare_work(cleo, root) is work and work.refused is None
+    train, dev, test = work.outcome["splits"]
+    none = {"regraded": 0, "reworded": 0, "restated": 0}
+    assert train == {
+        "split": "train", "n_older": 12, "n_newer": 10, "same": 9, "added": 0, "removed": 2, "moved": 1, "changed": 1,
+        **none,
+    }  # fmt: skip
+    assert dev == {
+        "split": "dev", "n_older": 4, "n_newer": 3, "same": 3, "added": 0, "removed": 1, "moved": 0, "changed": 0,
+        **none,
+    }  # fmt: skip
+    assert test == {"split": "test", "n_older": 4, "n_newer": 3}
+    assert work.outcome["by_operator"] == {"none": {"removed": 3, "moved": 1}}
+    seen = over(snapshot_desk.begin_compare(shop.people["dora"], shop.workspace, older=older, newer=newer))
+    assert seen.outcome["splits"][2]["removed"] == 1
 
 
 def test_a_second_cut_of_the_same_rows_says_that_they_are_there(shop: Shop) -> None:
@@ -146,7 +157,7 @@ def test_a_reviewer_sees_no_snapshots(shop: Shop, shop_store: Store) -> None:
     for refused in (
         lambda: snapshot_desk.list_snapshots(ana, shop.workspace, shop_store),
         lambda: snapshot_desk.begin_verify(ana, shop.workspace, "snap_1"),
-        lambda: snapshot_desk.compare(ana, shop_store, older="a", newer="b"),
+        lambda: snapshot_desk.begin_compare(ana, shop.workspace, older="a", newer="b"),
         lambda: snapshot_desk.runs_trained_on(ana, shop_store, "snap_1"),
     ):
         with pytest.raises(UserError, match="may not run SQL"):

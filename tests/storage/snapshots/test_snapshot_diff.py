@@ -12,7 +12,7 @@ import pytest
 from storage.errors import UserError
 from storage.snapshots.cutting import TierSpec
 from storage.snapshots.diff import Difference, compare_snapshots
-from tests.storage.conftest import RULE_BOOK, TIERS, Cut, sample_rows
+from tests.storage.conftest import RULE_BOOK, TIERS, Cut, sample_lineage, sample_rows
 
 # of the sample: p_0, p_1, p_4, p_5 train, p_2 dev, p_3 test; p_4 was mutated; all rest on reviewer 1
 ROWS = {row["pair_id"]: row for row in sample_rows().to_pylist()}
@@ -51,13 +51,18 @@ def differ(cut: Cut, tmp_path: Path) -> Any:
 def split(found: Difference, name: str) -> dict[str, int]:
     """Return the counts of a split that are not zero."""
     (counts,) = [one for one in found.to_mapping()["splits"] if one["split"] == name]
-    return {key: n for key, n in counts.items() if key != "split" and n}
+    return {key: n for key, n in counts.items() if key not in ("split", "n_older", "n_newer") and n}
 
 
 def test_a_snapshot_does_not_differ_from_itself(differ: Any) -> None:
     found = differ({})
-    assert found.is_empty and len(found.rows) == 0
-    assert [(one.split, one.same) for one in found.splits] == [("train", 4), ("dev", 1), ("test", 1)]
+    assert found.is_same and len(found.rows) == 0 and found.rules == ()
+    assert [(one.split, one.n_older, one.n_newer) for one in found.splits] == [
+        ("train", 4, 4),
+        ("dev", 1, 1),
+        ("test", 1, 1),
+    ]
+    assert (split(found, "train"), split(found, "dev"), split(found, "test")) == ({"same": 4}, {"same": 1}, {})
 
 
 REWORDED = '[["verdict", "partly"]]'
@@ -105,12 +110,11 @@ def test_rows_that_came_and_went_are_counted_by_split_reviewer_and_operator(diff
     ]
 
 
-def test_test_rows_are_in_sums_only_for_who_may_not_see_their_grades(differ: Any) -> None:
+def test_of_test_rows_only_their_number_is_told_to_who_may_not_see_their_grades(differ: Any) -> None:
     changes = {"p_3": {"grade": 1}, "p_9": {"split": "test"}}
     hidden, seen = differ(changes), differ(changes, sees_test=True)
-    assert split(hidden, "test") == {"added": 1, "changed": 1}
-    assert hidden.splits[2].kinds is None and "test" not in hidden.rows["split"].to_list()
-    assert hidden.by_reviewer == {} and not hidden.is_empty
+    assert hidden.to_mapping()["splits"][2] == {"split": "test", "n_older": 1, "n_newer": 2}
+    assert hidden.by_reviewer == {} and len(hidden.rows) == 0 and not hidden.is_same
     assert split(seen, "test") == {"added": 1, "changed": 1, "regraded": 1}
     assert seen.rows["pair_id"].to_list() == ["p_3", "p_9"]
 
@@ -134,7 +138,7 @@ def test_rules_that_came_went_or_changed_are_told_with_the_rows_that_cite_them(d
         ("r_aaaa", "changed", 4),
         ("r_cccc", "added", 0),
     ]
-    assert not found.is_empty and len(found.rows) == 0
+    assert not found.is_same and len(found.rows) == 0
 
 
 def test_a_lineage_without_reviewers_names_nobody(cut: Cut, tmp_path: Path) -> None:
@@ -150,18 +154,21 @@ def test_an_empty_snapshot_against_a_full_one_is_all_added(cut: Cut, tmp_path: P
     full = cut()
     folders = [tmp_path / "snapshots" / one.snapshot_id for one in (empty, full)]
     assert split(compare_snapshots(*folders), "train") == {"added": 4}
-    assert split(compare_snapshots(*folders[::-1]), "test") == {"removed": 1}
+    assert split(compare_snapshots(*folders[::-1], sees_test=True), "test") == {"removed": 1}
 
 
 @pytest.mark.parametrize("path", ["lineage.parquet", "data/tier_1/train-00000-of-00001.parquet", "manifest.json"])
 def test_an_altered_snapshot_is_a_plain_error(cut: Cut, tmp_path: Path, path: str) -> None:
+    other = (
+        tmp_path / "snapshots" / cut(rows=sample_rows().slice(0, 0), lineage=sample_lineage().slice(0, 0)).snapshot_id
+    )
     folder = tmp_path / "snapshots" / cut().snapshot_id
     (folder / path).write_bytes(b"x")
     with pytest.raises(UserError, match=r"altered|cannot be read"):
-        compare_snapshots(folder, folder)
+        compare_snapshots(other, folder)
     (folder / path).unlink()
     with pytest.raises(UserError, match=r"altered|is no snapshot"):
-        compare_snapshots(folder, folder)
+        compare_snapshots(other, folder)
 
 
 def test_a_row_taken_out_of_a_file_is_seen(cut: Cut, tmp_path: Path) -> None:
