@@ -29,6 +29,9 @@ WORKSPACE_TOML = """\
 # name = "clear"
 # where = "is_unanimous and not has_rule_conflict"
 
+# [pool]                         # docs of each kind for a query; all keys: docs/pool.md
+# top = 10
+
 # [[review_causes]]              # replaces the default causes for a second look
 # cause = "low_confidence"
 # predicate = "confidence < 0.3"

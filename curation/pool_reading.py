@@ -27,17 +27,17 @@ class IndexedDocs:
     """The docs of the store: an index of them, and the ids of its places."""
 
     index: Bm25Index
-    doc_ids: pl.Series
+    doc_ids: list[str]
 
 
 def read_docs(store: Store, n_docs: int, processes: Processes, watch: Watch) -> IndexedDocs:
     """Index the first n docs of the store."""
-    ids: list[pl.Series] = []
+    ids: list[str] = []
 
     def pieces() -> Iterator[pl.DataFrame]:
         for first in range(0, n_docs, DOCS_AT_A_TIME):
             page = store.frame("pool_docs", first=first, last=min(first + DOCS_AT_A_TIME, n_docs))
-            ids.append(page["doc_id"])
+            ids.extend(page["doc_id"].to_list())  # a column would keep its page's texts in memory
             yield from cut(page.drop("doc_id"))
 
     builder = IndexBuilder()
@@ -49,7 +49,9 @@ def read_docs(store: Store, n_docs: int, processes: Processes, watch: Watch) -> 
     if n_read != n_docs:
         raise RuntimeError(f"the store has {n_docs} docs and gave {n_read}")
     watch(Stage.BUILDING, 0, n_docs)
-    return IndexedDocs(builder.build(), pl.concat(ids))
+    index = builder.build()
+    watch(Stage.BUILDING, n_docs, n_docs)
+    return IndexedDocs(index, ids)
 
 
 def cut(docs: pl.DataFrame) -> Iterator[pl.DataFrame]:

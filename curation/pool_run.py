@@ -167,14 +167,18 @@ def _open_queries(
     if plan.frequencies is not None:
         weights = np.array([weight_of(plan.frequencies.get(row["query_id"], UNLISTED)) for row in rows])
         report.n_unlisted = sum(row["query_id"] not in plan.frequencies for row in rows)
-    shares = allot(weights, most=plan.per_query, limit=plan.limit).tolist()
-    found = []
-    for row, n in zip(rows, shares, strict=True):
-        held = standing.of(row["place"])
-        wanted = quota(n, plan.config, held.by_source)
-        if wanted.total:
-            found.append((row, wanted, held))
-    report.n_beyond_limit = shares.count(0)
+    held = [standing.of(row["place"]) for row in rows]
+    n_held = np.array([one.by_source.total() for one in held], np.int64)
+    shares = allot(weights, most=plan.per_query, limit=plan.limit)
+    lacking = (shares - n_held).clip(0)
+    if plan.limit is not None:  # queries that came since may not push the whole over it
+        lacking = allot(lacking, most=plan.per_query, limit=max(0, min(plan.limit - int(n_held.sum()), lacking.sum())))
+    report.n_beyond_limit = int(((lacking == 0) & ((shares == 0) | (n_held < shares))).sum())
+    found = [
+        (row, quota(has.by_source.total() + n, plan.config, has.by_source), has)
+        for row, has, n in zip(rows, held, lacking.tolist(), strict=True)
+        if n
+    ]
     report.n_supplied = len(rows) - len(found) - report.n_beyond_limit
     return found
 
@@ -259,7 +263,7 @@ def _features_of(piece: tuple[pl.DataFrame, pl.DataFrame, FieldVocabulary]) -> p
     return pair_features(pairs.join(texts, on="doc_id", how="inner"), vocabulary)
 
 
-def _pair_rows(batch: Sequence[_Query], doc_ids: pl.Series) -> pl.DataFrame:
+def _pair_rows(batch: Sequence[_Query], doc_ids: Sequence[str]) -> pl.DataFrame:
     names = ("pair_id", "query_id", "doc_id", "split", "origin", "source")
     return pl.DataFrame(
         [

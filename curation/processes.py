@@ -6,11 +6,13 @@ Small work never pays for starting Python again, and nobody has to know beforeha
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -50,9 +52,21 @@ class Processes:
                     yield work(piece)
                     continue
                 # a fork would copy the locks of threads that run
-                self._executor = ProcessPoolExecutor(self._n, get_context("spawn"))
+                self._executor = ProcessPoolExecutor(self._n, get_context("spawn"), _follow_parent)
             waiting.append(self._executor.submit(work, piece))
             if len(waiting) > 2 * self._n:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _follow_parent() -> None:
+    """End this process when the one that started it is killed: by itself it would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

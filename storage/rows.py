@@ -110,7 +110,7 @@ class ExternalIdRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairRow(Row):
-    """A query with a doc; `origin` is import or mutation."""
+    """A query with a doc; `origin` is import, mutation or pool."""
 
     table: ClassVar[str] = "pairs"
     pair_id: str

@@ -187,14 +187,17 @@ def reach_source(connection: duckdb.DuckDBPyConnection, source: str) -> None:
 
 
 def reach_query(connection: duckdb.DuckDBPyConnection, query_id: str) -> None:
-    """Fill the sets with a query, what was mutated from it, the docs that occur with no other, all that rests on it."""
+    """Fill the sets with a query, what was mutated from it, the docs that occur with no other, all that rests on it.
+
+    What the pool paired a query with did not come with it, and does not keep a doc that came with another.
+    """
     _add(connection, "erased_queries", "select query_id from queries where query_id = $value", value=query_id)
     _add_mutations(connection)
     _add(
         connection,
         "erased_docs",
-        "select doc_id from pairs where query_id in (from erased_queries) "
-        "except select doc_id from pairs where query_id not in (from erased_queries)",
+        "select doc_id from pairs where query_id in (from erased_queries) and origin <> 'pool' "
+        "except select doc_id from pairs where query_id not in (from erased_queries) and origin <> 'pool'",
     )
     _add_what_rests_on_them(connection)
 

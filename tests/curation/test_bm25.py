@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import bm25s
 import numpy as np
 import polars as pl
 import pytest
@@ -123,7 +124,6 @@ def test_a_doc_is_its_title_the_values_of_its_fields_and_its_body() -> None:
 
 
 def test_scores_are_those_of_bm25s() -> None:
-    bm25s = pytest.importorskip("bm25s")
     draw = np.random.default_rng(3)
     texts = [" ".join(f"w{word}" for word in draw.zipf(1.4, 30) if word < 200) for _ in range(300)]
     other = bm25s.BM25(k1=1.2, b=0.75, method="lucene")

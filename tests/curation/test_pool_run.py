@@ -213,6 +213,15 @@ def test_a_limit_is_for_all_runs_together(shop: Store) -> None:
     assert len(pooled(shop)) == 11
 
 
+def test_queries_that_come_later_do_not_push_the_whole_over_a_limit(shop: Store) -> None:
+    """5 queries share 20: 4 each. With 5 more it is 2 each, but 15 of 20 are gone when 15 were the limit before."""
+    assert pool(shop, limit=15).n_pairs == 15
+    bring(shop, ["white sofa", "black rug", "teal lamp", "gold chair", "pink lamp"], [])
+    assert pool(shop, limit=20).n_pairs == 5
+    assert len(pooled(shop)) == 20
+    assert pool(shop, limit=20).n_pairs == 0
+
+
 def test_frequent_queries_get_more_of_a_limit(shop: Store, tmp_path: Path) -> None:
     """ln(1 + 7) is three times ln(1 + 1): of 10 pairs `rug` gets 10 · 3/7, the four others 10 · 1/7 each."""
     (tmp_path / "log.csv").write_text("query,frequency\nrug,5\n  Ｒug ,1\nrug ,2\nnever seen,9\n", encoding="utf-8")
@@ -280,6 +289,17 @@ def test_docs_and_queries_of_every_kind_are_pooled_and_nothing_is_lost(store: St
     report = pool(store)
     assert report.n_pairs == 6 and report.n_without_match == 0
     assert pooled(store).sort("query_place")["doc_place"].to_list() == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_erased_query_takes_the_docs_that_came_with_it_and_not_those_it_was_pooled_with(shop: Store) -> None:
+    """`red sofa` came with doc 0; the pool gives it other docs, and `rug` doc 0 as well."""
+    judge(shop, "red sofa", DOCS[0], 3)
+    pool(shop)
+    query_id, doc_id = query_id_of("rug"), doc_id_of(*DOCS[0])
+    pair = {"pair_id": pair_id_of(query_id, doc_id), "query_id": query_id, "doc_id": doc_id, "split": "train"}
+    shop.append({"pairs": [pair | {"origin": "pool", "source": "pool:top"} | STAMP]})
+    done = shop.erase(kind="query", value="red sofa", account="root", reason=None, run_id="run_source", is_dry=True)
+    assert (done["n_rows"]["queries"], done["n_rows"]["docs"]) == (1, 1)
 
 
 def test_a_mutated_query_gets_no_pairs_of_its_own(shop: Store) -> None:
