@@ -197,6 +197,10 @@ def test_sending_back_asks_the_same_people_again_and_tells_them_why(
     expect(ana.locator(".af-row-note")).to_have_count(0)
     saved(ana)
     ana.context.close()
+    bo = log_in(browser, served, "bo", path="/review")  # what came back stands first
+    expect(bo.locator(".af-query")).to_contain_text(f"red sofa {int(disputed[0][3:], 16)}", timeout=30_000)
+    expect(bo.locator(".af-why")).to_contain_text("please look again: look at the <b>width</b>")
+    bo.context.close()
 
 
 def test_who_is_second_is_told_and_may_still_decide(browser: Browser, served: Shop, disputed: list[str]) -> None:
