@@ -133,7 +133,11 @@ def query_id_of(text: str) -> str:
 
 def doc_id_of(title: str, body: str, fields: Mapping[str, str]) -> str:
     """Return a doc's id: the hash of its normal title and body and its fields."""
-    return content_id("d", normal_text(title), normal_text(body), dict(fields))
+    return _id_of_normal_doc(normal_text(title), normal_text(body), fields)
+
+
+def _id_of_normal_doc(title: str, body: str, fields: Mapping[str, str]) -> str:
+    return content_id("d", title, body, dict(fields))
 
 
 def pair_id_of(query_id: str, doc_id: str) -> str:
@@ -165,11 +169,19 @@ def ingest_rows(
         try:
             reader.take(row)
         except _RefusedError as refused:
-            shown = json.dumps({k: v for k, v in row.items() if k != LINE}, ensure_ascii=False)
             value = None if refused.value is None else str(refused.value)
-            result.rejects.append(Reject(int(row[LINE]), refused.reason, value, shown))
+            result.rejects.append(Reject(int(row[LINE]), refused.reason, value, _shown(row)))
     reader.settle()
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """A row that grades a pair."""
+
+    row: Mapping[str, str | None]
+    grade: int
+    rationale: str | None
 
 
 class _RowReader:
@@ -188,7 +200,8 @@ class _RowReader:
         self._source, self._known, self._result = source, known, result
         self._seen_ids = {"query": dict(known.query_ids), "doc": dict(known.doc_ids)}
         self._splits = dict(known.splits)
-        self._grades: dict[str, list[tuple[int, int, str | None, str]]] = {}
+        self._query_texts: dict[str, tuple[str, str]] = {}
+        self._grades: dict[str, list[_Graded]] = {}
 
     def take(self, row: Mapping[str, str | None]) -> None:
         """Read one row into queries, docs, pairs and graded rows."""
@@ -209,41 +222,41 @@ class _RowReader:
         if grade is None:
             self._result.n_ungraded += 1
             return
-        shown = json.dumps({k: v for k, v in row.items() if k != LINE}, ensure_ascii=False)
-        rationale = self._cell(row, "rationale")
-        self._grades.setdefault(pair_id, []).append((int(row[LINE] or 0), grade, rationale, shown))
+        self._grades.setdefault(pair_id, []).append(_Graded(row, grade, self._cell(row, "rationale")))
 
     def settle(self) -> None:
         """Turn graded rows into judgments; where they contradict each other or the store, set them aside."""
         for pair_id, graded in self._grades.items():
-            distinct = {grade for _, grade, _, _ in graded}
+            distinct = {one.grade for one in graded}
             held = self._known.grades.get(pair_id)
             if len(distinct) > 1 or (held is not None and distinct != {held}):
                 # a held grade is not told: it may be a test grade
                 against = " vs ".join(map(str, sorted(distinct)))
                 if held is not None:
                     against += ", and another judgment is held"
-                for line, _, _, shown in graded:
-                    self._result.rejects.append(Reject(line, "conflicting_judgments", against, shown))
+                for one in graded:
+                    line = int(one.row[LINE] or 0)
+                    self._result.rejects.append(Reject(line, "conflicting_judgments", against, _shown(one.row)))
                 continue
             self._result.n_repeated += len(graded) - 1
-            _, grade, rationale, _ = graded[0]
             # the id must not tell the grade: one judgment a source and pair
             judgment_id = content_id("j", "import", self._source, pair_id)
             self._result.judgments[judgment_id] = {
                 "judgment_id": judgment_id,
                 "pair_id": pair_id,
-                "grade": grade,
-                "steps": rationale_to_steps(rationale),
+                "grade": graded[0].grade,
+                "steps": rationale_to_steps(graded[0].rationale),
             }
 
     def _query(self, row: Mapping[str, str | None]) -> str | None:
         if not self._columns.has_query_text:
             return self._by_external_id(row, "query") if "query_id" in self._columns.roles else None
-        text = normal_text(self._cell(row, "query"))
+        given = self._cell(row, "query") or ""
+        if given not in self._query_texts:  # a query comes back with each of its docs
+            self._query_texts[given] = (normal_text(given), query_id_of(given))
+        text, query_id = self._query_texts[given]
         if not text:
             raise _RefusedError("empty_query", None)
-        query_id = query_id_of(text)
         external_id = self._claim_external_id(row, "query", query_id)
         split = self._split(row, query_id, text)
         self._splits[query_id] = split
@@ -264,7 +277,7 @@ class _RowReader:
         fields = {
             name: normal_text(row[column]) for name, column in self._columns.fields.items() if normal_text(row[column])
         }
-        doc_id = doc_id_of(title, body, fields)
+        doc_id = _id_of_normal_doc(title, body, fields)
         external_id = self._claim_external_id(row, "doc", doc_id)
         text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
         self._result.docs[doc_id] = {"doc_id": doc_id, "title": title, "body": body, "fields": text}
@@ -328,6 +341,11 @@ class _RowReader:
     def _cell(self, row: Mapping[str, str | None], role: str) -> str | None:
         column = self._columns.roles.get(role)
         return row[column] if column is not None else None
+
+
+def _shown(row: Mapping[str, str | None]) -> str:
+    """Return a row as a reject keeps it."""
+    return json.dumps({name: value for name, value in row.items() if name != LINE}, ensure_ascii=False)
 
 
 def rationale_to_steps(text: str | None) -> str | None:

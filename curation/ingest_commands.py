@@ -1,12 +1,12 @@
-"""`afrel ingest`: one file of queries, docs, pairs or judgments into the store."""
+"""`afrel ingest`: queries, docs, pairs or judgments out of files into the store, a part at a time."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,16 +14,16 @@ from typing import Annotated, Any
 import typer
 
 from curation.ingest import Ingested, Known, ingest_rows, parse_grade_map, parse_map
-from curation.ingest_files import QRELS_COLUMNS, Reject, read_file
+from curation.ingest_files import Reject
+from curation.ingest_formats import Part, read_parts
 from storage.clock import now
-from storage.errors import UserError
+from storage.grades import Scale
 from storage.ids import content_id, digest
 from storage.runs import Run, finished_run, start_run
 from storage.session import Session, read_scale
 from storage.store import Store
 
 PAIRS_AT_A_TIME = 200_000  # whose texts are in memory at once
-QRELS_MAP = "query_id=query_id,doc_id=doc_id,grade=grade"
 
 
 def ingest(
@@ -34,6 +34,10 @@ def ingest(
     ] = None,
     grades: Annotated[str, typer.Option(help="Source grades not on the scale: VALUE=GRADE,…, e.g. 4=3,3=2")] = "",
     source: Annotated[str | None, typer.Option(help="What to call this source; the file's name unless given.")] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", help="quepid (CSV), qrels, beir (a folder) or hf (a dataset on disk); else a file."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and count; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
@@ -46,38 +50,69 @@ def ingest(
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
     source = source or file.stem
-    rows = read_file(file)
-    if columns is None:
-        if not set(QRELS_COLUMNS) <= set(rows.frame.columns):
-            raise UserError(f"{file} needs --map. Its columns: {', '.join(rows.frame.columns[1:])}")
-        columns = QRELS_MAP
-    mapping = parse_map(columns, rows.frame.columns)
-    input_digest = digest([hashlib.sha256(file.read_bytes()).hexdigest(), source, columns, grades])
     with session.store(sees_test=True) as store:  # the source brings test grades, and contradictions must be found
         scale = read_scale(store)
-        done = finished_run(store, "ingest", input_digest)
-        if done and not _had_unknown_ids(store, done):
-            if as_json:
-                print(json.dumps({"nothing_to_do": True, "ingested_by": done}))
+        asked = Asked(source, grades, parse_grade_map(grades, scale), scale, session.account)
+        unwritten: list[Ingested] = []  # what a dry run read of earlier parts: later ones name it
+        for part in read_parts(file, format_name, columns=columns):
+            read = ingest_part(store, part, asked, unwritten=unwritten, dry_run=dry_run)
+            if read is None:
+                _tell_idle(store, part, asked, as_json=as_json)
             else:
-                print(f"nothing to do: {file} was ingested as {source!r} by {done}")
-            return
-        grade_map = parse_grade_map(grades, scale)
-        read = ingest_rows(
-            rows.frame, mapping, scale=scale, grade_map=grade_map, source=source, known=_known(store, source)
-        )
-        read.rejects += rows.rejects
-        read.n_rows += len(rows.rejects)
-        if not dry_run:
-            config = {"file": str(file), "map": columns, "grades": grades, "source": source}
-            with start_run(
-                store, verb="ingest", config=config, input_digest=input_digest, account=session.account
-            ) as run:
-                new = _append(store, read, source, run, input_digest)
-                run.counts.update(new, rejects=dict(Counter(r.reason for r in read.rejects)))
-                n_features = add_features(store, run)
-                run.counts["pair_features"] = n_features
-    _report(read, file, dry_run=dry_run, as_json=as_json)
+                _report(read, part.path, dry_run=dry_run, as_json=as_json)
+                unwritten += [read] if dry_run else []
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, whichever part is read."""
+
+    source: str
+    grades: str
+    grade_map: Mapping[str, int]
+    scale: Scale
+    account: str | None
+
+    def digest_of(self, part: Part) -> str:
+        """Return what names this reading of a part: ingested once under it, there is nothing to do."""
+        return digest([part.digest, self.source, part.columns, self.grades])
+
+
+def ingest_part(
+    store: Store, part: Part, asked: Asked, *, unwritten: Sequence[Ingested], dry_run: bool
+) -> Ingested | None:
+    """Read and append one part; None when it was ingested before and nothing of it can be taken now."""
+    input_digest = asked.digest_of(part)
+    done = finished_run(store, "ingest", input_digest)
+    if done and not _had_unknown_ids(store, done):
+        return None
+    read = ingest_rows(
+        part.rows.frame,
+        parse_map(part.columns, part.rows.frame.columns),
+        scale=asked.scale,
+        grade_map=asked.grade_map,
+        source=asked.source,
+        known=_known(store, asked.source, unwritten),
+    )
+    read.rejects += part.rows.rejects
+    read.n_rows += len(part.rows.rejects)
+    if dry_run:
+        return read
+    config = {"file": str(part.path), "map": part.columns, "grades": asked.grades, "source": asked.source}
+    with start_run(store, verb="ingest", config=config, input_digest=input_digest, account=asked.account) as run:
+        new = _append(store, read, asked.source, run, input_digest)
+        run.counts.update(new, rejects=dict(Counter(r.reason for r in read.rejects)))
+        n_features = add_features(store, run)
+        run.counts["pair_features"] = n_features
+    return read
+
+
+def _tell_idle(store: Store, part: Part, asked: Asked, *, as_json: bool) -> None:
+    done = finished_run(store, "ingest", asked.digest_of(part))
+    if as_json:
+        print(json.dumps({"nothing_to_do": True, "ingested_by": done}))
+    else:
+        print(f"nothing to do: {part.path} was ingested as {asked.source!r} by {done}")
 
 
 def _had_unknown_ids(store: Store, run_id: str) -> bool:
@@ -87,14 +122,18 @@ def _had_unknown_ids(store: Store, run_id: str) -> bool:
     return bool({"unknown_query_id", "unknown_doc_id"} & set(rejects))
 
 
-def _known(store: Store, source: str) -> Known:
-    """Return what the store knows; an id of this source goes before the same id of another."""
+def _known(store: Store, source: str, unwritten: Sequence[Ingested]) -> Known:
+    """Return what the store knows, and what a dry run read; an id of this source goes before the same id of another."""
     ids: dict[tuple[str, bool], dict[str, str]] = {
         (kind, own): {} for kind in ("query", "doc") for own in (True, False)
     }
     for row in store.read("external_ids", source=source).to_pylist():
         ids[row["kind"], row["is_own"]][row["external_id"]] = row["content_id"]
     splits = {row["query_id"]: row["split"] for row in store.read("query_splits").to_pylist()}
+    for read in unwritten:
+        splits |= {query_id: query["split"] for query_id, query in read.queries.items()}
+        for named in read.external_ids.values():
+            ids[named["kind"], True][named["external_id"]] = named["content_id"]
     # the grade goes into the comparison only; it is never shown to the caller of ingest for a test pair
     grades = {row["pair_id"]: row["grade"] for row in store.read("import_grades").to_pylist()}
     return Known(

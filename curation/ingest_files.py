@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ LINE = "\0line"  # a column no file can have
 QRELS_COLUMNS = ("query_id", "iteration", "doc_id", "grade")
 MAX_FIELD_CHARACTERS = 64 << 20
 MAX_SHOWN_CHARACTERS = 10_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,11 @@ def read_file(path: Path) -> SourceRows:
     readers = {
         ".jsonl": _read_jsonl,
         ".ndjson": _read_jsonl,
-        ".csv": _read_csv,
-        ".tsv": _read_csv,
+        ".csv": read_csv,
+        ".tsv": read_csv,
         ".parquet": _read_parquet,
-        ".qrels": _read_qrels,
-        ".trec": _read_qrels,
+        ".qrels": read_qrels,
+        ".trec": read_qrels,
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -77,14 +79,16 @@ def _read_jsonl(path: Path) -> SourceRows:
         if not isinstance(record, dict):
             rejects.append(Reject(number, "not_an_object", type(record).__name__, text))
             continue
-        if not _is_clean(json.dumps(record, ensure_ascii=False)):
+        # a line that is UTF-8 has a lone surrogate only where an escape writes one
+        if "\\u" in text and not _is_clean(json.dumps(record, ensure_ascii=False)):
             rejects.append(Reject(number, "bad_encoding", "lone surrogate", text))
             continue
         records.append({LINE: number, **{str(name): _as_text(value) for name, value in record.items()}})
     return SourceRows(_frame(records), tuple(rejects))
 
 
-def _read_csv(path: Path) -> SourceRows:
+def read_csv(path: Path) -> SourceRows:
+    """Read a file of cells parted by commas, or by tabs where its extension is .tsv; UserError when it is none."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
@@ -127,7 +131,8 @@ def _csv_rows(reader: Any, header: list[str]) -> SourceRows:
     return SourceRows(_frame(records, header), tuple(rejects))
 
 
-def _read_qrels(path: Path) -> SourceRows:
+def read_qrels(path: Path) -> SourceRows:
+    """Read lines of four cells parted by blanks: query, iteration, doc, grade."""
     records: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     for number, text in _lines(path, rejects):
@@ -144,12 +149,17 @@ def _read_parquet(path: Path) -> SourceRows:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
+    return SourceRows(text_columns(frame), ())
+
+
+def text_columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame's columns as text with the number of each row; lists and structs play no role and are left out."""
     text = [
         (pl.col(name) if dtype == pl.String else pl.col(name).cast(pl.String, strict=False)).alias(name)
         for name, dtype in frame.schema.items()
         if not dtype.is_nested()
     ]
-    return SourceRows(frame.select(text).with_row_index(LINE, offset=1), ())
+    return frame.select(text).with_row_index(LINE, offset=1)
 
 
 def _lines(path: Path, rejects: list[Reject]) -> Iterator[tuple[int, str]]:
@@ -181,7 +191,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _is_clean(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
+    return _SURROGATE.search(text) is None
 
 
 def _shown(text: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from curation.exports import cross_encoder, judgment_files, trl
 from curation.exports.given import Given
+from curation.prompt_columns import PROMPT_COLUMNS
 from storage.errors import UserError
 
 Build: TypeAlias = Callable[[pl.DataFrame, Given], pl.DataFrame]
@@ -68,7 +69,7 @@ class LineFormat:
     files: tuple[LineFile, ...]
 
 
-_PROMPT = trl.PROMPT_COLUMNS
+_PROMPT = PROMPT_COLUMNS
 _DOC = cross_encoder.DOC_COLUMNS
 TABLE_FORMATS = (
     TableFormat(
