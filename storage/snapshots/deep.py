@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from storage.people.accounts import Pin
 from storage.progress import Stage, Watch, unwatched
 from storage.snapshots.files import ROWS_AT_A_TIME, in_parallel
-from storage.snapshots.id_checks import ID_COLUMNS, IdChecks, told
+from storage.snapshots.id_checks import ID_COLUMNS, Derived, IdChecks, told
 from storage.snapshots.manifest import LINEAGE, MANIFEST, Manifest, data_paths
 from storage.snapshots.verify import Problem, Verification, verify_snapshot
 
@@ -51,8 +51,7 @@ def verify_deeply(
     manifest = found.manifest
     if manifest is None or found.problems:
         return DeepVerification(found, ("ids and lineage: the files are not what the manifest names",))
-    ids = IdChecks()
-    rows = _rows(directory, manifest, ids, watch)
+    rows, ids = _rows(directory, manifest, watch)
     problems = [Problem(MANIFEST, sentence) for sentence in told(ids.wrong)]
     lineage = pl.read_parquet(directory / LINEAGE)
     problems += [Problem(LINEAGE, what) for what in _against_rows(lineage, rows)]
@@ -64,23 +63,31 @@ def verify_deeply(
     return DeepVerification(replace(found, problems=tuple(problems)), tuple(left))
 
 
-def _rows(directory: Path, manifest: Manifest, ids: IdChecks, watch: Watch) -> pl.DataFrame:
-    """Return pair, hash, tier, grade and origin of every row; check the ids of their texts on the way."""
+def _rows(directory: Path, manifest: Manifest, watch: Watch) -> tuple[pl.DataFrame, Derived]:
+    """Return pair, hash, tier, grade and origin of every row, and what deriving its ids found."""
     wanted = list(dict.fromkeys([*ID_COLUMNS, *_ROW_COLUMNS]))
+    ids = IdChecks()
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in data_paths(manifest):
             with pq.ParquetFile(directory / path) as file:
                 yield from file.iter_batches(ROWS_AT_A_TIME, columns=wanted, use_threads=False)
 
-    parts, n_rows = [], 0
-    for rows in in_parallel(pl.DataFrame, batches()):
-        ids.look_at(rows.select(ID_COLUMNS))
-        parts.append(rows.select("pair_id", *_ROW_COLUMNS).rechunk())
+    def take(batch: pa.RecordBatch) -> tuple[pl.DataFrame, Derived]:
+        rows = pl.DataFrame(batch)
+        return rows.select("pair_id", *_ROW_COLUMNS), ids.look_at(rows.select(ID_COLUMNS))
+
+    empty = {"pair_id": pl.String, "row_hash": pl.String, "tier": pl.Int32, "grade": pl.Int32}
+    parts = [pl.DataFrame(schema={**empty, "judgment_origin": pl.String})]
+    wrong: dict[str, str] = {}
+    n_rows = n_given = 0
+    for rows, derived in in_parallel(take, batches()):
+        parts.append(rows)
+        wrong.update(derived.wrong)
+        n_given += derived.n_given
         n_rows += len(rows)
         watch(Stage.CHECKING_ROWS, n_rows, manifest.n_rows)
-    empty = {"pair_id": pl.String, "row_hash": pl.String, "tier": pl.Int32, "grade": pl.Int32}
-    return pl.concat([pl.DataFrame(schema={**empty, "judgment_origin": pl.String}), *parts])
+    return pl.concat(parts), Derived(wrong, n_given)
 
 
 def _against_rows(lineage: pl.DataFrame, rows: pl.DataFrame) -> Iterator[str]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import polars as pl
@@ -15,72 +17,99 @@ import polars as pl
 from storage.ids import ID_HEX_DIGITS, canonical_json
 
 ID_COLUMNS = ("pair_id", "query_id", "doc_id", "query", "title", "body", "fields")
-_HASHED = r"^{prefix}_[0-9a-f]{{16}}$"
+_HASHED = re.compile(r"[pqd]_[0-9a-f]{16}")
 _BLANK = r"[\s\x1c-\x1f\x85]+"  # what Python's str.split parts by
-# What JSON escapes; nearly all texts have none of the rare ones.
+# What is not its own normal form and JSON for certain; nearly all texts of a batch have none of it.
+_NOT_NORMAL = r"[^ -~]|  |^ | $"
+_NOT_JSON = r"[\x00-\x1f\"\\]"
 _ESCAPES = {char: json.dumps(char)[1:-1] for char in ['"', "\\", *map(chr, range(32))]}
-_Ids = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What deriving ids found: `wrong` is id -> the id its content has; `n_given` are ids that are no hashes."""
+
+    wrong: Mapping[str, str]
+    n_given: int
 
 
 class IdChecks:
-    """Ids seen so far: `wrong` is a pair, query or doc id -> the id its content has; `n_given` are no hashes."""
+    """Derives ids batch by batch, on several threads; a query or doc seen before with the same texts is not hashed."""
 
     def __init__(self) -> None:
-        self.wrong: dict[str, str] = {}
-        self.n_given = 0
         self._queries: dict[str, int] = {}
         self._docs: dict[str, int] = {}
 
-    def look_at(self, rows: pl.DataFrame) -> None:
-        """Check the ids of rows (columns `ID_COLUMNS`); a query or doc that was seen with these texts is not hashed."""
-        pairs = rows.select("pair_id", "query_id", "doc_id")
-        self._compare("p", pairs["pair_id"], _array(_quoted("query_id"), _quoted("doc_id")), pairs)
-        queries = _unseen(rows.select("query_id", "query"), "query_id", self._queries)
-        self._compare("q", queries["query_id"], _array(_text("query")), queries)
-        docs = _unseen(rows.select("doc_id", "title", "body", "fields"), "doc_id", self._docs)
-        fields = docs["fields"].unique().to_list()
-        docs = docs.with_columns(pl.col("fields").replace_strict(fields, [_canonical(one) for one in fields]))
-        self._compare("d", docs["doc_id"], _array(_text("title"), _text("body"), pl.col("fields")), docs)
+    def look_at(self, rows: pl.DataFrame) -> Derived:
+        """Derive the ids of rows with columns `ID_COLUMNS`."""
+        queries = _unseen(rows.select("query_id", "query"), self._queries)
+        docs = _unseen(rows.select("doc_id", "title", "body", "fields"), self._docs)
+        fields = docs["fields"].to_list()
+        found = (
+            _compare("p", rows["pair_id"], [_quoted(rows["query_id"]), _quoted(rows["doc_id"])]),
+            _compare("q", queries["query_id"], [_text(queries["query"])]),
+            _compare(
+                "d",
+                docs["doc_id"],
+                [
+                    _text(docs["title"]),
+                    _text(docs["body"]),
+                    pl.Series([_canonical(one) for one in fields], dtype=pl.String),
+                ],
+            ),
+        )
+        wrong = {held: right for one in found for held, right in one.wrong.items()}
+        return Derived(wrong, sum(one.n_given for one in found))
 
-    def _compare(self, prefix: str, ids: pl.Series, content: pl.Expr, rows: pl.DataFrame) -> None:
-        is_hash = ids.str.contains(_HASHED.format(prefix=prefix))
-        self.n_given += int((~is_hash).sum())
-        texts = rows.filter(is_hash).select(content.alias("content")).to_series().to_list()
-        for held, text in zip(ids.filter(is_hash).to_list(), texts, strict=True):
-            derived = hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]
-            if held[2:] != derived:
-                self.wrong[held] = f"{prefix}_{derived}"
+
+def _compare(prefix: str, ids: pl.Series, parts: list[pl.Series]) -> Derived:
+    """Derive ids from the canonical JSON of lists, made of their members' JSON."""
+    between = [piece for place, part in enumerate(parts) for piece in (pl.lit("," if place else "["), pl.lit(part))]
+    texts = pl.select(pl.concat_str(*between, pl.lit("]"))).to_series().to_list() if len(ids) else []
+    n_given, wrong = 0, {}
+    sha256, is_hash = hashlib.sha256, _HASHED.fullmatch
+    for held, text in zip(ids.to_list(), texts, strict=True):
+        derived = sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]
+        if held[2:] == derived and held[:2] == f"{prefix}_":
+            continue
+        if is_hash(held):
+            wrong[held] = f"{prefix}_{derived}"
+        else:
+            n_given += 1
+    return Derived(wrong, n_given)
 
 
-def _unseen(rows: pl.DataFrame, column: str, seen: dict[str, int]) -> pl.DataFrame:
-    """Return the rows whose id was not seen with these texts, each once."""
+def _unseen(rows: pl.DataFrame, seen: dict[str, int]) -> pl.DataFrame:
+    """Return the rows whose id, the first column, was not seen with these texts, each once."""
     rows = rows.unique(maintain_order=True)
     hashes = rows.hash_rows(seed=1).to_list()
-    ids = rows[column].to_list()
+    ids = rows.to_series(0).to_list()
     is_new = [seen.get(one) != found for one, found in zip(ids, hashes, strict=True)]
     seen.update(zip(ids, hashes, strict=True))
     return rows.filter(pl.Series(is_new, dtype=pl.Boolean))
 
 
-def _array(*parts: pl.Expr) -> pl.Expr:
-    """Return the canonical JSON of a list whose members are JSON already."""
-    between = [part for one in parts for part in (pl.lit(","), one)][1:]
-    return pl.concat_str(pl.lit("["), *between, pl.lit("]"))
+def _text(texts: pl.Series) -> pl.Series:
+    """Return each text's JSON, normal as ids are made of it: NFC, runs of blanks as one, trimmed."""
+    return _quoted(_where(texts, _NOT_NORMAL, _normal))
 
 
-def _text(column: str) -> pl.Expr:
-    """Return a text's JSON, normal as ids are made of it: NFC, runs of blanks as one, trimmed."""
-    normal = pl.col(column).str.normalize("NFC").str.replace_all(_BLANK, " ").str.strip_chars(" ")
-    return _in_quotes(normal)
+def _quoted(texts: pl.Series) -> pl.Series:
+    escaped = _where(texts, _NOT_JSON, lambda some: some.str.replace_many(list(_ESCAPES), list(_ESCAPES.values())))
+    return pl.select(pl.concat_str(pl.lit('"'), pl.lit(escaped), pl.lit('"'))).to_series() if len(texts) else texts
 
 
-def _quoted(column: str) -> pl.Expr:
-    return _in_quotes(pl.col(column))
+def _normal(texts: pl.Series) -> pl.Series:
+    return texts.str.normalize("NFC").str.replace_all(_BLANK, " ").str.strip_chars(" ")
 
 
-def _in_quotes(text: pl.Expr) -> pl.Expr:
-    escaped = text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-    return pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
+def _where(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Return texts with those changed in which a pattern is found."""
+    is_found = texts.str.contains(pattern)
+    if not is_found.any():
+        return texts
+    places = pl.concat([(~is_found).arg_true(), is_found.arg_true()])
+    return pl.concat([texts.filter(~is_found), change(texts.filter(is_found))]).gather(places.arg_sort())
 
 
 @lru_cache(maxsize=1 << 14)

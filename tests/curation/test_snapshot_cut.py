@@ -189,3 +189,25 @@ def test_counts_of_a_tier_tell_the_variation_before_and_after(shop: Shop) -> Non
     (count,) = count_tiers(choose(read_tier_rows(shop.store), parse_tiers(tables)))
     assert dict(count.train_grades) == {0: 2, 1: 2}
     assert (count.cv_before, count.cv) == (pytest.approx(1 / 3), 0)
+
+
+def test_a_cut_stopped_before_it_is_registered_is_completed_by_the_next(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Store.append
+
+    def full(store: Store, tables: Any) -> dict[str, int]:
+        if "snapshots" in tables:
+            raise UserError("the disk is full")
+        return append(store, tables)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "append", full)
+        with pytest.raises(UserError, match="disk is full"):
+            shop.cut()
+    (directory,) = shop.workspace.snapshots_dir.iterdir()
+    assert verify_snapshot(directory, shop.pins).problems == ()
+    assert shop.store.read("snapshots").num_rows == 0
+    cut = shop.cut()
+    assert (cut["snapshot_id"], cut["is_new"]) == (directory.name, True)
+    assert shop.store.read("snapshots").num_rows == 1

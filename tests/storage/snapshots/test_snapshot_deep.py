@@ -15,7 +15,7 @@ from curation.ingest import doc_id_of, pair_id_of, query_id_of
 from storage.clock import now
 from storage.snapshots.cutting import TierSpec
 from storage.snapshots.deep import verify_deeply
-from storage.snapshots.id_checks import IdChecks, told
+from storage.snapshots.id_checks import Derived, IdChecks, told
 from storage.store import Store
 from tests.storage.conftest import Cut, People, sample_rows
 
@@ -50,9 +50,7 @@ def named_rows(texts: list[tuple[str, str, str, str]]) -> pl.DataFrame:
 
 def test_the_ids_that_an_ingest_gives_are_derived_from_their_texts() -> None:
     checks = IdChecks()
-    checks.look_at(named_rows(TEXTS))
-    checks.look_at(named_rows(TEXTS))
-    assert (checks.wrong, checks.n_given) == ({}, 0)
+    assert checks.look_at(named_rows(TEXTS)) == checks.look_at(named_rows(TEXTS)) == Derived({}, 0)
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -61,9 +59,8 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(text, text, text), min_size=1, max_size=4))
 def test_ids_of_any_texts_are_derived(texts: list[tuple[str, str, str]]) -> None:
-    checks = IdChecks()
-    checks.look_at(named_rows([(query, title, body, "{}") for query, title, body in texts]))
-    assert checks.wrong == {}
+    rows = named_rows([(query, title, body, "{}") for query, title, body in texts])
+    assert IdChecks().look_at(rows) == Derived({}, 0)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +76,14 @@ def test_ids_of_any_texts_are_derived(texts: list[tuple[str, str, str]]) -> None
 def test_an_id_that_is_not_of_its_texts_is_told(column: str, value: str, kinds: str) -> None:
     """The row stands twice, right and then changed: having seen the id does not let the other texts pass."""
     rows = named_rows(TEXTS[:1])
-    checks = IdChecks()
-    checks.look_at(pl.concat([rows, rows.with_columns(pl.lit(value).alias(column))]))
-    assert sorted({one[0] for one in checks.wrong}) == sorted(kinds)
-    assert len(told(checks.wrong)) == len(kinds)
+    found = IdChecks().look_at(pl.concat([rows, rows.with_columns(pl.lit(value).alias(column))]))
+    assert sorted({one[0] for one in found.wrong}) == sorted(kinds)
+    assert len(told(found.wrong)) == len(kinds)
 
 
 def test_ids_that_were_given_are_counted_and_not_judged() -> None:
-    checks = IdChecks()
-    checks.look_at(named_rows(TEXTS[:1]).with_columns(pl.lit("p_1").alias("pair_id")))
-    assert (checks.wrong, checks.n_given) == ({}, 1)
+    rows = named_rows(TEXTS[:1]).with_columns(pl.lit("p_1").alias("pair_id"))
+    assert IdChecks().look_at(rows) == Derived({}, 1)
 
 
 STAMP = {"run_id": "run_1", "created_at": now()}
