@@ -46,7 +46,7 @@ def card(
         _formats(formats, parts),
         _rows(source, facts),
         _agreement(given.agreement, has_store=stated.has_store),
-        _sources(facts, stated.licences),
+        _sources(facts, given, stated.licences),
         _ids(given, formats),
         _personal(given, stated),
         _gaps(source, facts, given),
@@ -122,15 +122,21 @@ def _agreement(agreement: Agreement | None, *, has_store: bool) -> str:
     return f"## Agreement\n\n{said}"
 
 
-def _sources(facts: Facts, licences: Mapping[str, str]) -> str:
-    lines = ["## Sources", "", "| source | rows | licence |", "|---|---|---|"]
-    for name, n_rows in facts.n_by_source.items():
-        licence = licences.get(name, "not stated")
-        lines.append(f"| {_cell(name)} | {n_rows} | {_cell(licence)} |")
+def _sources(facts: Facts, given: Given, licences: Mapping[str, str]) -> str:
+    """Return who brought the texts, under which licence; away from the workspace only where each pair came from."""
+    pairs = ", ".join(f"{n} {_cell(name)}" for name, n in facts.n_by_source.items())
+    if given.text_sources is None:
+        lines = ["| source of pairs | pairs | licence |", "|---|---|---|"]
+        told = [(name, str(n_rows)) for name, n_rows in facts.n_by_source.items()]
+    else:
+        lines = ["| source of texts | queries | docs | licence |", "|---|---|---|---|"]
+        told = [(one.name, f"{one.n_queries} | {one.n_docs}") for one in given.text_sources]
+    lines += [f"| {_cell(name)} | {counts} | {_cell(licences.get(name, 'not stated'))} |" for name, counts in told]
+    lines += ["", f"Pairs by where they came from: {pairs}."]
     if facts.n_by_operator:
         made = ", ".join(f"{n} by `{operator}`" for operator, n in facts.n_by_operator.items())
-        lines += ["", f"Rewritten on purpose from other rows: {made}."]
-    return "\n".join(lines)
+        lines.append(f"Rewritten on purpose from other rows: {made}.")
+    return "\n".join(["## Sources", "", *lines])
 
 
 def _ids(given: Given, formats: Sequence[TableFormat | LineFormat]) -> str:

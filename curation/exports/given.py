@@ -34,11 +34,20 @@ NO_STEP_MARKS = pl.DataFrame(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class TextSource:
+    """A source and how many of the queries and docs that leave it brought."""
+
+    name: str
+    n_queries: int
+    n_docs: int
+
+
 @dataclass(slots=True)
 class Given:
     """Beside the rows: the scale, names, what people did; and counts of what was left out and masked.
 
-    `agreement` is None away from the workspace.
+    `agreement` and `text_sources` are None away from the workspace.
     """
 
     scale: Scale
@@ -46,6 +55,7 @@ class Given:
     preferences: pl.DataFrame = field(default_factory=NO_PREFERENCES.clone)
     step_marks: pl.DataFrame = field(default_factory=NO_STEP_MARKS.clone)
     agreement: Agreement | None = None
+    text_sources: tuple[TextSource, ...] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     n_masked: int = 0
 
@@ -71,4 +81,19 @@ def given_by_store(source: Source, store: Store, *, keeps_personal: bool) -> Giv
     counted = answers.group_by("grades").len()
     patterns = {tuple(grades): n for grades, n in counted.iter_rows()}
     agreement = alpha_of_patterns(patterns, scale=source.scale)
-    return Given(source.scale, names, preferences, marks, agreement, n_masked=n_masked)
+    brought = _text_sources(rows, store.frame("export_text_sources"))
+    return Given(source.scale, names, preferences, marks, agreement, brought, n_masked=n_masked)
+
+
+def _text_sources(rows: pl.DataFrame, brought: pl.DataFrame) -> tuple[TextSource, ...]:
+    """Return who brought the texts of rows (query_id, doc_id), by name."""
+    ids = [
+        rows.select(pl.lit(kind).alias("kind"), pl.col(f"{kind}_id").alias("content_id")) for kind in ("query", "doc")
+    ]
+    counted = (
+        brought.join(pl.concat(ids).unique(), on=["kind", "content_id"], how="semi")
+        .group_by("source")
+        .agg((pl.col("kind") == "query").sum().alias("n_queries"), (pl.col("kind") == "doc").sum().alias("n_docs"))
+        .sort("source")
+    )
+    return tuple(TextSource(*counts) for counts in counted.iter_rows())

@@ -6,15 +6,10 @@ no completion can be made stops the export. What people did not say is left out 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curation.completion import Completion, Step, render
 from curation.exports.given import Given
 from curation.prompt_columns import render_completions, render_prompts
 from storage.grades import Scale
@@ -51,22 +46,18 @@ def preference(rows: pl.DataFrame, given: Given) -> pl.DataFrame:
     grade alone: otherwise the longer text, not the worse grade, would be what is rejected.
     """
     edited = rows.join(given.preferences, on="pair_id", maintain_order="left")
-    places, chosen, rejected = [], [], []
-    for place, row in enumerate(edited.select("grade", "chosen", "rejected").iter_rows(named=True)):
-        edit, suggestion = json.loads(row["chosen"]), json.loads(row["rejected"])
-        if edit["grade"] != row["grade"]:
-            given.left_out["edits whose grade is not the settled one"] += 1
-            continue
-        has_reasons = bool(edit["steps"])
-        pair = [_write(side, given.scale, has_reasons=has_reasons) for side in (edit, suggestion)]
-        if pair[0] == pair[1]:
-            given.left_out["edits that left grade and reasons as they were"] += 1
-            continue
-        places.append(place)
-        chosen.append(pair[0])
-        rejected.append(pair[1])
-    texts = {"chosen": chosen, "rejected": rejected}
-    return pl.DataFrame(texts, schema=_TEXTS).insert_column(0, render_prompts(edited[places]))
+    edited = _leave_out(
+        edited,
+        edited["grade"] != _member(edited["chosen"], "grade").cast(pl.Int32),
+        given,
+        "edits whose grade is not the settled one",
+    )
+    has_reasons = _member(edited["chosen"], "steps").replace("[]", None).is_not_null()
+    pair = edited.with_columns(
+        _write(edited, "chosen", has_reasons, given.scale), _write(edited, "rejected", has_reasons, given.scale)
+    )
+    pair = _leave_out(pair, pair["chosen"] == pair["rejected"], given, "edits that left grade and reasons as they were")
+    return pair.select(render_prompts(pair), "chosen", "rejected")
 
 
 def stepwise(rows: pl.DataFrame, given: Given) -> pl.DataFrame:
@@ -81,44 +72,43 @@ def stepwise(rows: pl.DataFrame, given: Given) -> pl.DataFrame:
         pl.col("is_taken").any(),
     )
     marked = rows.join(marks, on="pair_id", maintain_order="left")
-    places, completions, labels = [], [], []
-    for place, row in enumerate(marked.select("grade", pl.col(marks.columns)).iter_rows(named=True)):
-        lines = _lines(row, given.scale)
-        if lines is None:
-            given.left_out["suggestions whose steps nobody judged"] += 1
-            continue
-        places.append(place)
-        completions.append(lines.texts)
-        labels.append(lines.are_right)
-    # Arrow takes lists of texts five times as fast as Polars does
-    lists = pa.table([pa.array(completions, _TEXT_LISTS), pa.array(labels, _TRUTH_LISTS)], ["completions", "labels"])
-    return pl.DataFrame(lists).insert_column(0, render_prompts(marked[places]))
+    is_judged = (marked["first_wrong_step"].is_not_null() | marked["is_taken"]) & (marked["proposed_steps"] != "[]")
+    judged = _leave_out(marked, ~is_judged, given, "suggestions whose steps nobody judged")
+    suggested = judged.select("row_hash", "pair_id", grade="proposed_grade", steps="proposed_steps")
+    lines = render_completions(suggested, given.scale).str.split("\n")
+    return pl.DataFrame([render_prompts(judged), lines.alias("completions"), _labels(judged, lines.list.len())])
 
 
-_TEXTS = pl.Schema(dict.fromkeys(("chosen", "rejected"), pl.String()))
-_TEXT_LISTS, _TRUTH_LISTS = pa.list_(pa.string()), pa.list_(pa.bool_())
+def _labels(judged: pl.DataFrame, n_lines: pl.Series) -> pl.Series:
+    """Return for each suggestion whether each of its lines is right."""
+    ends = np.cumsum(n_lines.to_numpy(), dtype=np.int32)
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    row_of = np.repeat(np.arange(len(judged)), n_lines.to_numpy())
+    place = np.arange(len(row_of)) - offsets[row_of]  # 0 is the grade's line, then the steps from 1
+    first_wrong = judged["first_wrong_step"].fill_null(np.iinfo(np.int32).max).to_numpy()
+    has_settled_grade = (judged["proposed_grade"] == judged["grade"]).to_numpy()
+    is_right = np.where(place == 0, has_settled_grade[row_of], place < first_wrong[row_of])
+    return pl.Series("labels", pa.ListArray.from_arrays(pa.array(offsets), pa.array(is_right)))
 
 
-@dataclass(frozen=True, slots=True)
-class _JudgedLines:
-    """The lines of a suggestion, and whether each is right."""
-
-    texts: list[str]
-    are_right: list[bool]
-
-
-def _write(side: Mapping[str, Any], scale: Scale, *, has_reasons: bool) -> str:
-    """Return the completion of one side of a preference."""
-    steps = tuple(Step(label, text) for label, text in side["steps"] or ()) if has_reasons else ()
-    return render(Completion(side["grade"], steps), scale)
+def _leave_out(rows: pl.DataFrame, which: pl.Series, given: Given, reason: str) -> pl.DataFrame:
+    """Return the other rows; count these."""
+    if n_left_out := int(which.sum()):
+        given.left_out[reason] += n_left_out
+    return rows.filter(~which)
 
 
-def _lines(row: Mapping[str, Any], scale: Scale) -> _JudgedLines | None:
-    """Return a suggestion's lines with their labels; None where people said nothing of its steps."""
-    steps = json.loads(row["proposed_steps"] or "[]")
-    first_wrong = row["first_wrong_step"]
-    if not steps or (first_wrong is None and not row["is_taken"]):
-        return None
-    written = render(Completion(row["proposed_grade"], tuple(Step(label, text) for label, text in steps)), scale)
-    right = [first_wrong is None or place < first_wrong for place in range(1, len(steps) + 1)]
-    return _JudgedLines(written.split("\n"), [row["proposed_grade"] == row["grade"], *right])
+def _member(sides: pl.Series, name: str) -> pl.Series:
+    """Return a member of stored edits or suggestions as JSON text, null where it is null."""
+    return sides.str.json_path_match(f"$.{name}").replace("null", None)
+
+
+def _write(edited: pl.DataFrame, column: str, has_reasons: pl.Series, scale: Scale) -> pl.Series:
+    """Return the completions of one side of preferences."""
+    sides = edited.select(
+        "row_hash",
+        "pair_id",
+        _member(edited[column], "grade").cast(pl.Int32).alias("grade"),
+        pl.when(has_reasons).then(_member(edited[column], "steps")).alias("steps"),
+    )
+    return render_completions(sides, scale).alias(column)

@@ -13,6 +13,15 @@ READS = {
     "export_external_ids": Read(
         "select source, kind, external_id, content_id from external_ids where external_id <> '[erased]'"
     ),
+    # Who brought each text first; a rewritten query is of whoever brought the one it comes from.
+    "export_text_sources": Read(
+        """
+        select 'query' as kind, q.query_id as content_id, coalesce(r.source, q.source) as source
+        from queries q left join queries r on r.query_id = q.root_query_id
+        union all
+        select 'doc', doc_id, source from docs
+        """
+    ),
     # Edits whose answer still stands.
     "export_preferences": Read(
         f"""

@@ -28,6 +28,6 @@ def test_a_workspace_exports_what_it_cut_and_says_what_it_refuses(afrel: Afrel, 
     lines = (place / "train.qrels").read_text().splitlines()
     assert sorted(lines) == ["0 0 0a 2", "0 0 0b 0", "1 0 1a 2", "1 0 1b 0"]
     card = (place / "README.md").read_text()
-    assert "| pairs | 6 | CC0 |" in card and "3 of 3 queries and 6 of 6 docs go by the id their source gave" in card
+    assert "| pairs | 3 | 6 | CC0 |" in card and "3 of 3 queries and 6 of 6 docs go by the id their source gave" in card
     assert "nothing to do" in afrel("export", "qrels", workspace=shop).stdout
     assert "--split test is refused" in afrel("export", "hf", "--split", "test", workspace=shop, ok=False).stderr

@@ -25,7 +25,7 @@ from tests.curation.exports.small_snapshot import SCALE, Small, cut, row
 
 AT = datetime(2025, 3, 1, 12)
 STEPS = [["attributes", "red is asked for"], ["rules", "sofas are sofas"], ["verdict", "good"]]
-EDITED = [["attributes", "it is blue"], ["verdict", "bad"]]
+EDITED = [["attributes", 'it is "blue" \\ 蓝 🛋️ & <b>'], ["verdict", "bad"]]
 STAMP = {"run_id": "run_1", "created_at": AT}
 
 
@@ -164,10 +164,11 @@ def test_agreement_counts_the_pairs_that_leave_and_two_people_answered(store: St
     assert given_by_store(small.source(splits=("dev",)), store, keeps_personal=True).agreement.n == 0  # type: ignore[union-attr]
 
 
-def test_nothing_people_said_is_an_error_that_says_so(store: Store, small: Small, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["preference", "stepwise"])
+def test_nothing_people_said_is_an_error_that_says_so(store: Store, small: Small, tmp_path: Path, name: str) -> None:
     fill(store, [])
-    with pytest.raises(UserError, match=r"nothing to export as preference .*nobody answered"):
-        exported(small, store, "preference", tmp_path / "out")
+    with pytest.raises(UserError, match=rf"nothing to export as {name} .*nobody answered"):
+        exported(small, store, name, tmp_path / "out")
 
 
 def test_personal_data_in_edits_is_masked(store: Store, small: Small, tmp_path: Path) -> None:
@@ -236,3 +237,37 @@ def test_masking_keeps_json_readable_and_counts_texts() -> None:
     rows, n_masked = mask_columns(pl.DataFrame({"fields": [fields, fields, "{}"]}), ["fields"])
     assert json.loads(rows["fields"][0]) == {"note": 'a\n<email> "x"', "size": "200 cm"}
     assert rows["fields"][2] == "{}" and n_masked == 2
+
+
+def test_the_card_names_who_brought_a_text_not_who_paired_it(store: Store, tmp_path: Path) -> None:
+    """Docs 0 to 5 are brought by `catalogue`; query 1 is a rewriting of one that `log` brought."""
+    fill(store, [])
+    store.append(
+        {
+            "queries": [
+                {
+                    "query_id": "q_root", "text": "root", "split": "dev", "root_query_id": "q_root",
+                    "source": "log", **STAMP,
+                },
+                {
+                    "query_id": "q_new", "text": "new", "split": "dev", "root_query_id": "q_root",
+                    "source": "mutation:reword", **STAMP,
+                },
+            ],
+            "docs": [
+                {"doc_id": f"d_train{at}", "title": "t", "body": "", "fields": "{}", "source": "catalogue", **STAMP}
+                for at in range(6)
+            ],
+        }
+    )  # fmt: skip
+    rows = [row(at, grade=2, tier=1) for at in range(6)]
+    rows += [row(9, split="dev", grade=2, tier=1, query_id="q_new", doc_id="d_train0", source="pool:top")]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    source = cut(tmp_path / "other", rows).source()
+    stated = {"catalogue": "CC0 | mine", "pool:top": "never asked for"}
+    make(folder, source, find_formats("quepid"), store=store, licences=stated, keeps_personal=True)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| catalogue | 0 | 6 | CC0 \\| mine |" in card
+    assert "| log | 1 | 0 | not stated |" in card and "| shop | 5 | 0 | not stated |" in card
+    assert "Pairs by where they came from: 6 shop, 1 pool:top." in card
