@@ -55,6 +55,8 @@ with answered as materialized (
     select * from responses where pair_id in (select pair_id from judgments)),
 standing as materialized ({standing_sql("answered")}),
 judged as materialized ({current_judgments_sql("judgments", "standing")}),
+placed as materialized (
+    select j.*, p.split, p.query_id, p.doc_id, p.source from judged j join pairs p using (pair_id)),
 votes as (
     select v.pair_id, count(distinct v.grade) as n_vote_grades{grades}
     from rule_votes v join rule_status r using (rule_id)
@@ -80,11 +82,11 @@ difficulty as (
     select pair_id, arg_max(pass_rate, created_at) as pass_rate from difficulty_scores group by pair_id),
 -- the share of train judgments that each rule votes on
 rates as (
-    with trained as (select j.pair_id from judged j join pairs p using (pair_id) where p.split = 'train')
+    with trained as (select pair_id from placed where split = 'train')
     select v.rule_id, count(*) / (select count(*) from trained)::double as rate
     from rule_votes v join trained using (pair_id) group by v.rule_id)
 select 'judged' as part, j.judgment_id, j.pair_id, j.grade, j.origin as judgment_origin, j.steps as settled_steps,
-       p.split, p.query_id, p.doc_id, p.source, q.text as query,{texts}
+       j.split, j.query_id, j.doc_id, j.source, q.text as query,{texts}
        c.candidate_id, c.grade as proposed_grade, c.steps as proposed_steps, c.confidence,
        m.operator, coalesce(v.n_vote_grades, 0) > 1 as has_rule_conflict,{vote_grades}
        coalesce(a.n_answers, 0) as n_answers,
@@ -93,8 +95,7 @@ select 'judged' as part, j.judgment_id, j.pair_id, j.grade, j.origin as judgment
        c.run_id as candidate_run_id, coalesce(x.n_disputing_answers, 0) > 0 as is_disputed,
        coalesce(s.n_unscreened, 0) as n_unscreened,
        coalesce(s.n_candidates, 0) > 0 and s.n_set_aside = s.n_candidates as is_set_aside
-from judged j
-join pairs p using (pair_id) join queries q using (query_id){joins}
+from placed j join queries q using (query_id){joins}
 left join (select * from candidates where rowid in (select place from proposed where recency = 1)) c
     on c.pair_id = j.pair_id
 left join (select pair_id, any_value(operator) as operator from pair_mutations group by pair_id) m

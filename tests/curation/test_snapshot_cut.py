@@ -11,13 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curation.snapshot_cut import freeze, require_no_leak, rows_to_cut
+from curation.snapshot_cut import freeze, member_ids, require_no_leak, rows_to_cut
 from curation.tier_choice import choose
 from curation.tier_counts import count_tiers
 from curation.tier_reading import read_tier_rows
 from curation.tiers import parse_tiers
 from storage.clock import now
 from storage.errors import UserError
+from storage.ids import content_id
 from storage.people.accounts import Pin
 from storage.people.keys import SigningKey, unlock
 from storage.snapshots.manifest import read_manifest
@@ -211,3 +212,8 @@ def test_a_cut_stopped_before_it_is_registered_is_completed_by_the_next(
     cut = shop.cut()
     assert (cut["snapshot_id"], cut["is_new"]) == (directory.name, True)
     assert shop.store.read("snapshots").num_rows == 1
+
+
+def test_a_member_is_named_as_any_content_is() -> None:
+    hashes = ["0" * 64, "f3" * 32]
+    assert member_ids("snap_1", hashes) == [content_id("tm", "snap_1", one) for one in hashes]
