@@ -91,9 +91,10 @@ def _source(
 
     if store is None:
         assert pins is not None
-        if not pins.is_file():
-            raise UserError(f"there is no file {pins}. Write the pins: afrel account pins > pins.json")
-        known = pins_from_json(pins.read_text(encoding="utf-8"))
+        try:
+            known = pins_from_json(pins.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--pins {pins} cannot be read: {error}. Write it: afrel account pins > {pins}") from error
         directory = Path(snapshot or ".").resolve()
         verification = verify_snapshot(directory, known, reads_test=False)
     else:

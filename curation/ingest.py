@@ -279,7 +279,7 @@ class _RowReader:
         }
         doc_id = _id_of_normal_doc(title, body, fields)
         external_id = self._claim_external_id(row, "doc", doc_id)
-        text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(fields, ensure_ascii=False, sort_keys=True) if fields else "{}"
         self._result.docs[doc_id] = {"doc_id": doc_id, "title": title, "body": body, "fields": text}
         self._remember("doc", external_id, doc_id)
         return doc_id

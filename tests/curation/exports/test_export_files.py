@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from curation.exports.writing import new_folder, put_in_place
 from curation.prompt_parts import prompt_parts, render_completion
 from storage.errors import UserError
 from storage.snapshots.cutting import revoke
+from tests.conftest import ROOT
 from tests.curation.exports.small_snapshot import SCALE, Small, cut, row
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
@@ -231,6 +234,23 @@ def test_what_a_killed_export_left_is_cleared_but_not_what_is_being_written(tmp_
         os.utime(building, (0, 0))
         with new_folder(tmp_path / "out") as other:
             assert building.is_dir() and other.is_dir() and not left.exists()
+
+
+def test_an_export_killed_on_the_way_is_not_there_and_the_next_one_clears_up(small: Small, export: Export) -> None:
+    place = small.directory.parent.parent / "out"
+    code = (
+        "import sys, time; from pathlib import Path; from curation.exports.writing import new_folder\n"
+        "with new_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'train.csv').write_text('half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, place], stdout=subprocess.PIPE, cwd=ROOT, text=True) as killed:
+        assert killed.stdout is not None and killed.stdout.readline() == "ready\n"
+        killed.kill()
+    (left,) = place.parent.glob(".out.export-*")
+    assert (left / "train.csv").read_text() == "half" and not place.exists()
+    os.utime(left, (0, 0))
+    assert export(small, "quepid") == place and not left.exists()
+    assert sorted(path.name for path in place.iterdir()) == ["README.md", "dev.csv", "train.csv"]
 
 
 def test_shards_are_numbered_and_hold_every_row(tmp_path: Path) -> None:
