@@ -127,12 +127,18 @@ def nearest_earlier(sketches: Sketches, *, n_earlier: int, threshold: float = TH
 
 def _first_of_equals(sets: TokenSets) -> Rows:
     """Return for each set the first row that has the same one."""
-    mixed = sets.tokens.astype(np.uint64)
-    mixed = (mixed ^ (mixed >> np.uint64(15))) * np.uint64(0x9E37_79B9_7F4A_7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58_476D_1CE4_E5B9)
-    mixed ^= mixed >> np.uint64(32)
-    total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed)])
-    digests = np.diff(total[sets.offsets]) + sets.sizes.astype(np.uint64)
+    digests = sets.sizes.astype(np.uint64)
+    begin = 0
+    while begin < len(sets):
+        # as many rows as have tokens enough to be worth the call, few enough to need no memory
+        end = int(np.searchsorted(sets.offsets, sets.offsets[begin] + _COUNTED_AT_ONCE, side="right")) - 1
+        end = min(max(end, begin + 1), len(sets))
+        mixed = sets.tokens[sets.offsets[begin] : sets.offsets[end]].astype(np.uint64)
+        mixed = (mixed ^ (mixed >> np.uint64(15))) * np.uint64(0x9E37_79B9_7F4A_7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58_476D_1CE4_E5B9)
+        total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed ^ (mixed >> np.uint64(32)))])
+        digests[begin:end] += np.diff(total[sets.offsets[begin : end + 1] - sets.offsets[begin]])
+        begin = end
     _, first, group = np.unique(digests, return_index=True, return_inverse=True)
     return first[group]
 

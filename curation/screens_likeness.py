@@ -129,11 +129,14 @@ def _shared(place: _Place | None, near: Mapping[str, float]) -> Iterator[tuple[s
 
 
 def _reason(match: _Match, context: ScreeningContext) -> str:
-    snapshot_id = context.snapshots.get(match.holder.pair_id)
-    return (
-        f"query {match.query_score:.2f} and doc {match.doc_score:.2f} alike, same grade as {match.holder.standing_id} "
-        f"of pair {match.holder.pair_id}{f', which is in {snapshot_id}' if snapshot_id else ''}"
+    holder = match.holder
+    is_settled = holder.standing_id == holder.pair_id
+    other = (
+        f"pair {holder.pair_id}, which is settled" if is_settled else f"{holder.standing_id} of pair {holder.pair_id}"
     )
+    snapshot_id = context.snapshots.get(holder.pair_id)
+    told = f"query {match.query_score:.2f} and doc {match.doc_score:.2f} alike, same grade as {other}"
+    return f"{told} and in {snapshot_id}" if snapshot_id else told
 
 
 def _shown(text: str, n_characters: int = 60) -> str:

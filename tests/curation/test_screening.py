@@ -170,7 +170,7 @@ def test_a_near_duplicate_of_query_and_doc_is_told_with_both_similarities() -> N
     ]
     with_snapshot = replace(CONTEXT, snapshots={"p_1": "snap_1"})
     assert reasons("near_duplicate", LONG, LONG | near, context=with_snapshot) == [
-        "query 0.88 and doc 0.91 alike, same grade as c_1 of pair p_1, which is in snap_1"
+        "query 0.88 and doc 0.91 alike, same grade as c_1 of pair p_1 and in snap_1"
     ]
 
 

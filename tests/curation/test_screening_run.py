@@ -111,7 +111,9 @@ def test_a_settled_pair_holds_its_place_against_a_near_duplicate(shop: Store) ->
     shop.append(settled | {"judgments": [judgment(1, 3)]})
     shop.append(pair(2, "red desk lamp clamp", TITLE + " new"))
     shop.append(pair(3, "red desk lamp clamp", TITLE + " newer", grade=1, minute=1))
-    assert failed(screened(shop)) == [("c_2", "near_duplicate", "p_1")]
+    screening = screened(shop)
+    assert failed(screening) == [("c_2", "near_duplicate", "p_1")]
+    assert screening.found.failures["reason"][0].endswith("same grade as pair p_1, which is settled")
 
 
 def test_a_settled_grade_of_the_test_split_sets_nothing_aside(shop: Store) -> None:
@@ -149,7 +151,7 @@ def test_a_match_in_a_snapshot_names_it(shop: Store) -> None:
     )  # fmt: skip
     shop.append(pair(2, "red desk lamp clamp", TITLE + " new", minute=1))
     (reason,) = screened(shop).found.failures["reason"]
-    assert reason.endswith("of pair p_1, which is in snap_1")
+    assert reason.endswith("of pair p_1 and in snap_1")
 
 
 def test_a_flag_leaves_a_candidate_passed(shop: Store) -> None:
