@@ -2,8 +2,9 @@
 
     python -m benchmarks.scale_snapshot WORKSPACE SCRATCH HOME REPEATS
 
-Prints JSON: seconds of every named read, of the tier relation made from them, of giving tiers, of each `write_snapshot`
-into an empty folder and of each `verify_snapshot` of what it wrote, with rows and bytes.
+Prints JSON: seconds of every named read, of the tier relation made from them, of giving tiers, of looking for leaks, of
+each `write_snapshot` into an empty folder, of each `verify_snapshot` of what it wrote and of a deep one, with
+rows and bytes.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.scale_questions import peak_mib  # noqa: E402
-from curation.snapshot_cut import lineage_table, snapshot_rows, tier_specs  # noqa: E402
+from curation.snapshot_cut import lineage_table, require_no_leak, snapshot_rows, tier_specs  # noqa: E402
+from curation.tier_choice import choose  # noqa: E402
 from curation.tier_reading import read_tier_rows  # noqa: E402
-from curation.tier_rows import rule_book  # noqa: E402
-from curation.tiers import DEFAULT_TIERS, assign  # noqa: E402
+from curation.tiers import DEFAULT_TIERS  # noqa: E402
 from storage.people.accounts import pin_from_row  # noqa: E402
 from storage.people.keys import SigningKey, unlock  # noqa: E402
-from storage.session import read_scale  # noqa: E402
 from storage.snapshots.cutting import verify_snapshot, write_snapshot  # noqa: E402
+from storage.snapshots.deep import verify_deeply  # noqa: E402
 from storage.snapshots.rows import CONTENT_SCHEMA  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
@@ -64,14 +65,16 @@ def measure(root: Path, scratch: Path, key: SigningKey, *, n_repeats: int) -> di
         relation_seconds = time.monotonic() - began
         read_mib = peak_mib()
         began = time.monotonic()
-        assigned = assign(rows.frame, DEFAULT_TIERS)
-        members = assigned.filter(assigned["tier"].is_not_null())
+        choice = choose(rows, DEFAULT_TIERS)
+        members = choice.members
         assign_seconds = time.monotonic() - began
-        book, scale = rule_book(store.frame("rules")), read_scale(store)
+        began = time.monotonic()
+        require_no_leak(members)
+        leak_seconds = time.monotonic() - began
         pins = {row["account"]: pin_from_row(row) for row in store.read("accounts").to_pylist()}
-    left_out = {**rows.left_out, "meets no tier": len(assigned) - len(members)}
+    left_out = dict(choice.left_out)
     table, lineage = snapshot_rows(members), lineage_table(members)
-    written, verified, n_file_bytes = [], [], 0
+    written, verified, n_file_bytes, deep_seconds = [], [], 0, 0.0
     for number in range(n_repeats):
         folder = scratch / f"cut{number}"
         folder.mkdir(parents=True)
@@ -80,8 +83,8 @@ def measure(root: Path, scratch: Path, key: SigningKey, *, n_repeats: int) -> di
             folder,
             table,
             tier_specs(DEFAULT_TIERS),
-            scale=scale,
-            rule_book=book,
+            scale=rows.scale,
+            rule_book=rows.rule_book,
             lineage=lineage,
             provenance={"code_version": "bench", "left_out": left_out, "run_id": "run_00000000aa"},
             cutter=key,
@@ -95,9 +98,12 @@ def measure(root: Path, scratch: Path, key: SigningKey, *, n_repeats: int) -> di
         verified.append(time.monotonic() - began)
         if verification.problems or manifest.n_rows != len(members):
             raise RuntimeError(f"{manifest.snapshot_id} is not what was cut: {verification.problems[:3]}")
+        began = time.monotonic()
+        verify_deeply(place, pins, None)
+        deep_seconds = time.monotonic() - began
         shutil.rmtree(folder)
     return {
-        "n_judged": len(assigned) + sum(rows.left_out.values()),
+        "n_judged": len(choice.assigned) + sum(rows.left_out.values()),
         "n_rows": len(members),
         "n_row_bytes": text_bytes(members),
         "n_file_bytes": n_file_bytes,
@@ -107,6 +113,8 @@ def measure(root: Path, scratch: Path, key: SigningKey, *, n_repeats: int) -> di
         "relation_seconds": relation_seconds,
         "relation_mib": read_mib,
         "assign_seconds": assign_seconds,
+        "leak_seconds": leak_seconds,
+        "deep_seconds": deep_seconds,
         "written": written,
         "verified": verified,
         "peak_mib": peak_mib(),
