@@ -66,12 +66,13 @@ def why(store: Store, asked_id: str) -> list[Link]:
     """
     pair_id = _pair_of(store, asked_id)
     spent = _Spent()
-    links = _source_links(store, pair_id)
+    (pair,) = store.read("why_pair", id=pair_id).to_pylist()
+    links = _source_links(store, pair)
     links += _candidate_links(store, pair_id, spent)
     links += _review_links(store, pair_id, spent)
     members = store.read("why_members", id=pair_id).to_pylist()
     links += _snapshot_links(members)
-    links += _prediction_links(store, pair_id, snapshot_ids=[row["snapshot_id"] for row in members], asked_id=asked_id)
+    links += _prediction_links(store, pair, snapshot_ids=[row["snapshot_id"] for row in members], asked_id=asked_id)
     return [*links, Link("spent", pair_id, spent.told())]
 
 
@@ -88,11 +89,12 @@ def _pair_of(store: Store, asked_id: str) -> str:
     )
 
 
-def _source_links(store: Store, pair_id: str) -> list[Link]:
-    (pair,) = store.read("why_pair", id=pair_id).to_pylist()
+def _source_links(store: Store, pair: Mapping[str, Any]) -> list[Link]:
+    pair_id = pair["pair_id"]
     links = []
     for mutation in store.read("why_mutation", id=pair_id).to_pylist():
-        links += _source_links(store, mutation["parent_pair_id"])
+        (parent,) = store.read("why_pair", id=mutation["parent_pair_id"]).to_pylist()
+        links += _source_links(store, parent)
         verdict = {True: "confirmed", False: "not confirmed", None: "not checked"}[mutation["is_confirmed"]]
         aim = mutation["effect"] + ("" if mutation["effect_grade"] is None else f" to {mutation['effect_grade']}")
         by = f" by {mutation['verifier']} ({mutation['reason']})" if mutation["verifier"] else ""
@@ -218,12 +220,14 @@ def _snapshot_links(members: Sequence[Mapping[str, Any]]) -> list[Link]:
     return links
 
 
-def _prediction_links(store: Store, pair_id: str, *, snapshot_ids: Sequence[str], asked_id: str) -> list[Link]:
+def _prediction_links(
+    store: Store, pair: Mapping[str, Any], *, snapshot_ids: Sequence[str], asked_id: str
+) -> list[Link]:
     """Return what was trained on the pair's snapshots or says something of the pair, and what it says.
 
     The training rows most like the pair are those of the prediction that was asked for, else of the last one.
     """
-    predictions = store.read("why_predictions", id=pair_id).to_pylist()
+    predictions = store.read("why_predictions", id=pair["pair_id"]).to_pylist()
     runs = store.read(
         "why_training_runs", ids=sorted({row["train_run_id"] for row in predictions}), snapshot_ids=list(snapshot_ids)
     ).to_pylist()
@@ -235,7 +239,7 @@ def _prediction_links(store: Store, pair_id: str, *, snapshot_ids: Sequence[str]
     if predictions:
         asked = [row for row in predictions if row["prediction_id"] == asked_id] or predictions[-1:]
         trained = [run for run in runs if run["run_id"] == asked[0]["train_run_id"]]
-        links += [link for run in trained for link in _near_links(store, pair_id, run)]
+        links += [link for run in trained for link in _near_links(store, pair, run)]
     return links
 
 
@@ -247,9 +251,8 @@ def _run_text(run: Mapping[str, Any]) -> str:
     )
 
 
-def _near_links(store: Store, pair_id: str, run: Mapping[str, Any]) -> list[Link]:
+def _near_links(store: Store, pair: Mapping[str, Any], run: Mapping[str, Any]) -> list[Link]:
     """Return the rows a run was trained on that are most like a pair, and the rules they cite, each once."""
-    (pair,) = store.read("why_pair", id=pair_id).to_pylist()
     near = nearest_rows(
         store,
         query=pair["query"],
@@ -257,7 +260,7 @@ def _near_links(store: Store, pair_id: str, run: Mapping[str, Any]) -> list[Link
         body=pair["body"],
         snapshot_id=run["snapshot_id"],
         tiers=run["tiers"],
-        besides=pair_id,
+        besides=pair["pair_id"],
     )
     cited = list(dict.fromkeys(rule_id for row in near for rule_id in row.rule_ids))
     return [Link("near", row.pair_id, _near_text(row)) for row in near] + _linked(

@@ -17,9 +17,9 @@ from storage.store import Store
 
 N_NEAREST = 5
 N_QUERIES_READ = 300  # that share words; of them those most alike go on
-N_QUERIES = 40
-N_ROWS = 3_000
-N_READ_WHOLE = 60  # of whose docs more than the title is compared
+N_QUERIES = 12
+N_ROWS = 1_000
+N_READ_WHOLE = 40  # of whose docs more than the title is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,14 @@ def nearest_rows(
     def by_title(row: Mapping[str, Any]) -> float:
         return (likeness[row["query_id"]] + _jaccard(own_title, set(tokenize(row["title"])))) / 2
 
+    short = sorted(rows, key=lambda row: (-by_title(row), row["pair_id"]))[:N_READ_WHOLE]
+    read = store.read("bodies_of_docs", doc_ids=[row["doc_id"] for row in short]).to_pylist()
+    bodies = {row["doc_id"]: row["body"] for row in read}
+
     def by_doc(row: Mapping[str, Any]) -> float:
-        words = set(tokenize(f"{row['title']} {row['body']}"))
+        words = set(tokenize(f"{row['title']} {bodies[row['doc_id']]}"))
         return (likeness[row["query_id"]] + _jaccard(own_words, words)) / 2
 
-    short = sorted(rows, key=lambda row: (-by_title(row), row["pair_id"]))[:N_READ_WHOLE]
     scored = [(by_doc(row), row) for row in short]
     chosen = sorted(scored, key=lambda one: (-one[0], one[1]["pair_id"]))[:N_NEAREST]
     says = _what_they_say(store, [row for _, row in chosen])

@@ -115,7 +115,8 @@ READS = {
     "train_queries_with_words": Read(
         """
         with counted as (
-            select query_id, text, len(list_filter(cast($words as varchar[]), lambda word: contains(lower(text), word))) as n_words
+            select query_id, text,
+                   len(list_filter(cast($words as varchar[]), lambda word: contains(lower(text), word))) as n_words
             from queries where split = 'train')
         select query_id, text from counted where n_words > 0 order by n_words desc, len(text), query_id limit $n
         """
@@ -123,7 +124,7 @@ READS = {
     # The rows of a snapshot that belong to some train queries.
     "train_rows_of_queries": Read(
         """
-        select p.pair_id, p.query_id, d.title, left(d.body, 2000) as body, m.tier, m.judgment_id, m.candidate_id
+        select p.pair_id, p.query_id, p.doc_id, d.title, m.tier, m.judgment_id, m.candidate_id
         from {pairs} p join {docs} d using (doc_id)
         join (from tier_members where snapshot_id = $snapshot_id) m using (pair_id)
         where p.split = 'train'
@@ -135,11 +136,17 @@ READS = {
     "train_row_says": Read(
         """
         select j.judgment_id, j.grade, coalesce(j.steps, case when c.grade = j.grade then c.steps end) as steps
-        from {judgments} j join pairs p using (pair_id) left join {candidates} c on c.pair_id = j.pair_id
-            and list_contains($candidate_ids, c.candidate_id)
+        from {judgments} j join {pairs} p using (pair_id) left join {candidates} c on c.pair_id = j.pair_id
         where p.split = 'train'
         """,
-        finds={"judgments": ("judgment_id", "judgment_ids"), "candidates": ("candidate_id", "candidate_ids")},
+        finds={
+            "judgments": ("judgment_id", "judgment_ids"),
+            "pairs": ("pair_id", "judgments.pair_id"),
+            "candidates": ("candidate_id", "candidate_ids"),
+        },
+    ),
+    "bodies_of_docs": Read(
+        "select doc_id, left(body, 2000) as body from {docs}", finds={"docs": ("doc_id", "doc_ids")}
     ),
     "why_trained_on": Read(
         """
