@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curation.evidence import EVIDENCE_COLUMNS, evidence_line
+from curation.evidence import EVIDENCE_COLUMNS, evidence_lines
 from curation.near_duplicates import find_leaks
 from storage.grades import Scale
 from storage.progress import Stage, Watch, unwatched
 
-ROWS_BETWEEN_TELLING = 8192
 CITED_RULE = r"\[r_[0-9a-f]{4,64}\]"  # as completion.CITATION; a test holds them alike
 
 
@@ -103,18 +102,16 @@ def tier_facts(relation: Relation) -> TierFacts:
 def tier_rows(relation: Relation, *, watch: Watch = unwatched) -> TierRows:
     """Build the whole relation. Columns: those of `tiers.TIER_COLUMNS`, of a snapshot row, and the lineage columns."""
     facts = tier_facts(relation)
-    told: list[str] = []
-    of_lines = facts.frame.select("has_features", "vote_grades", *EVIDENCE_COLUMNS)
-    for n_done, row in enumerate(of_lines.iter_rows(named=True)):
-        if n_done % ROWS_BETWEEN_TELLING == 0:
-            watch(Stage.BUILDING, n_done, len(of_lines))
-        told.append(evidence_line(row, row["vote_grades"]) if row["has_features"] else "")
+    watch(Stage.BUILDING, 0, len(facts.frame))
+    told = evidence_lines(facts.frame.select(pl.col("vote_grades").alias("votes"), *EVIDENCE_COLUMNS))
+    has_features = facts.frame["has_features"]
     frame = facts.frame.drop("has_features", "vote_grades", *EVIDENCE_COLUMNS)
+    watch(Stage.BUILDING, len(frame), len(frame))
     return TierRows(
-        frame.with_columns(pl.Series("evidence", told, dtype=pl.String)),
+        frame.with_columns(told),
         facts.left_out,
         facts.n_unscreened,
-        int((~of_lines["has_features"]).sum()),
+        int((~has_features).sum()),
         tuple(rule_book(relation.rules)),
         relation.scale,
     )

@@ -20,6 +20,7 @@ from storage.people.accounts import Act, may
 def draw_predicates(page: Page, tiers: Sequence[Tier]) -> None:
     """Draw tiers for who may not try others."""
     st.caption(page.say("tiers.how"))
+    _draw_balanced(page, tiers)
     for tier in tiers:
         st.markdown(f"**{tier.tier} {plain(tier.name)}**")
         st.code(tier.where, language="sql", wrap_lines=True)
@@ -29,6 +30,7 @@ def draw_editors(page: Page, draft: Draft) -> list[str]:
     """Draw the fields of each tier and take over what is in them; return what is wrong with that."""
     may_save = may(page.person.role, Act.CUT)
     st.caption(page.say("tiers.how_to_try"))
+    _draw_balanced(page, draft.tiers)
     with monospace("tiers_predicates"):
         for place, tier in enumerate(draft.tiers):
             _draw_editor(page, draft, place, tier, may_save=may_save)
@@ -36,6 +38,12 @@ def draw_editors(page: Page, draft: Draft) -> list[str]:
     if may_save:
         _draw_saving(page, draft, is_sound=not mistakes)
     return mistakes
+
+
+def _draw_balanced(page: Page, tiers: Sequence[Tier]) -> None:
+    named = [f"{tier.tier} {plain(tier.name)}" for tier in tiers if tier.balance.is_set]
+    if named:
+        st.caption(page.say("tiers.balanced", tiers=", ".join(named)))
 
 
 def _draw_editor(page: Page, draft: Draft, place: int, tier: Tier, *, may_save: bool) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.evidence import evidence_line
+from curation.evidence import evidence_line, evidence_lines
 from curation.features import FieldVocabulary, pair_features
 
 PLAIN: dict[str, Any] = {
@@ -89,3 +89,32 @@ def test_no_text_brings_markup_or_a_line_break_into_the_evidence(query: str, nam
 def test_rule_votes_are_told_by_grade_and_bucketed_count() -> None:
     assert evidence_line(PLAIN, [3, 1, 1, 0, 0, 0, 0]).endswith(" · rules: 0 many, 1 few, 3 one")
     assert "rules" not in evidence_line(PLAIN)
+
+
+shares = st.sampled_from([0.0, 0.1, 0.3, 1 / 3, 0.34, 0.6, 2 / 3, 0.99, 1.0]) | st.floats(0, 1)
+words = st.lists(st.text(max_size=14) | st.sampled_from(["红色", "色鞋", "a-b", "<b>"]), max_size=5)
+counts = st.integers(0, 3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                **dict.fromkeys(
+                    ("gram_overlap", "longest_match_rate", "phrase_overlap", "title_overlap", "term_overlap"), shares
+                ),
+                **dict.fromkeys(("missing_terms", "matched_fields", "conflicting_fields"), words),
+                **dict.fromkeys(("n_number_matches", "n_number_conflicts", "n_negated_present"), counts),
+                "has_negation": st.booleans(),
+                "votes": st.lists(st.integers(0, 3), max_size=6),
+            }
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_many_lines_at_once_are_the_lines_by_themselves(rows: list[dict[str, Any]]) -> None:
+    lists = {name: pl.List(pl.String) for name in ("missing_terms", "matched_fields", "conflicting_fields")}
+    frame = pl.DataFrame([*rows, dict.fromkeys(rows[0])], schema_overrides={**lists, "votes": pl.List(pl.Int32)})
+    assert evidence_lines(frame).to_list() == [*(evidence_line(row, row["votes"]) for row in rows), ""]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from review_app import snapshot_desk
 from review_app.long_work import WORK
 from storage.clock import now
 from storage.store import Store
@@ -163,6 +164,37 @@ def test_a_snapshot_is_cut_and_signed_from_the_page(counted: Shop, served_store:
     signer.run()
     assert "Signed: tiers 1, 3." in words(signer)
     assert served_store.read("signatures").num_rows == 2
+
+
+def test_two_snapshots_are_compared_on_the_page_and_test_rows_are_only_counted(
+    counted: Shop, served_store: Store
+) -> None:
+    """The second snapshot lacks the adjudicated: two train rows, one dev row and one test row."""
+    root = counted.workspace.root
+    for where in ("true", "origin <> 'adjudicated'"):
+        (root / "afrel.toml").write_text(f"[[tiers]]\ntier = 1\nname = 'all'\nwhere = \"{where}\"\n")
+        begun = snapshot_desk.begin_cut(counted.people["cleo"], Workspace.open(root), PASSWORD)
+        assert begun.wait(120) and begun.refused is None
+    assert served_store.read("snapshots").num_rows == 2
+    app = drawn(counted, "tiers", "cleo")
+    app.segmented_control[0].set_value("snapshots").run()
+    button(app, "Compare").click().run()
+    work = snapshot_desk.compare_work(counted.people["cleo"], root)
+    assert work is not None and work.wait(120)
+    app.run()
+    assert not app.exception
+    assert "How test rows changed is not shown" in words(app)
+    (table,) = [one.value for one in app.dataframe if one.value.iloc[:, 0].to_list() == ["train", "dev", "test"]]
+    before, gone = table.iloc[:, 1], table.iloc[:, 5]
+    assert before.to_list() == [12, 4, 4] and gone.to_list()[:2] == [2, 1]
+    assert gone.isna().to_list() == [False, False, True]
+
+
+def test_tiers_that_balance_say_that_their_counts_are_from_before(counted: Shop) -> None:
+    toml = "[[tiers]]\ntier = 1\nname = 'all'\nwhere = 'true'\nbalance = 'grade'\n"
+    (counted.workspace.root / "afrel.toml").write_text(toml)
+    for account in ("cleo", "dora"):
+        assert "as afrel.toml says: 1 all" in words(drawn(counted, "tiers", account))
 
 
 def test_a_reviewer_is_told_who_may_look(counted: Shop) -> None:
