@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,6 @@ import polars as pl
 
 from storage.sql.predicates import matches
 
-# A word, a sign, or a character of a script without spaces: about one token each for the tokenizers of today's models.
-_TOKEN = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[^\W_]+|[^\w\s]"
-_PROMPT_BODY_CHARACTERS = 600  # what a prompt shows of a body
 _ALMOST = 1e-9  # shares are quotients of floats
 _DRAWS = 1 << 60
 
@@ -78,13 +75,22 @@ class Balanced:
     problems: tuple[str, ...]
 
 
-def balance_rows(train: pl.DataFrame, balance: Balance, *, columns: Sequence[str], seed: str) -> Balanced:
+def balance_rows(
+    train: pl.DataFrame,
+    balance: Balance,
+    *,
+    columns: Sequence[str],
+    count_tokens: Callable[[pl.DataFrame], pl.Series],
+    seed: str,
+) -> Balanced:
     """Choose which train rows of one tier stay.
 
-    `columns` are those that slices may speak of; a token budget asks for the columns of texts, too.
+    `columns` are those that slices may speak of; `count_tokens` is asked where there is a budget.
     """
     grades_before = _grade_counts(train)
     rows = _marked(train, balance, columns=columns, seed=seed)
+    if balance.max_tokens is not None:
+        rows = rows.with_columns(count_tokens(train).alias("n_tokens"))
     left_out: Counter[str] = Counter()
     # A budget is filled after levelling, in the same shares; what the last rows tilt is levelled once more.
     for reason in (
@@ -119,30 +125,14 @@ def variation(counts: Mapping[int, int]) -> float | None:
     return math.sqrt(sum((n - mean) ** 2 for n in counts.values()) / len(counts)) / mean
 
 
-def count_tokens(rows: pl.DataFrame) -> pl.Series:
-    """Return about how many tokens the prompt and the completion of each row are: words, signs, unspaced characters."""
-    texts = [
-        pl.col("query"),
-        pl.col("title"),
-        pl.col("body").str.head(_PROMPT_BODY_CHARACTERS),
-        pl.col("fields"),
-        pl.col("evidence"),
-        pl.col("steps").fill_null(""),
-    ]
-    n_tokens = pl.sum_horizontal(text.str.count_matches(_TOKEN) for text in texts)
-    return rows.select(n_tokens.alias("n_tokens")).to_series()
-
-
 def _marked(train: pl.DataFrame, balance: Balance, *, columns: Sequence[str], seed: str) -> pl.DataFrame:
-    """Return what the steps look at: pair, grade, source, the draw, a flag a slice, the tokens where they count."""
+    """Return what the steps look at: pair, grade, source, the draw, a flag a slice."""
     drawn = [_draw(seed, pair_id) for pair_id in train["pair_id"].to_list()]
     rows = train.select("pair_id", "grade", "source").with_columns(pl.Series("draw", drawn, dtype=pl.UInt64))
     if balance.slices:
         predicates = {_flag(place): where for place, (_, where) in enumerate(balance.slices)}
         masks = matches(train.select(columns), predicates)
         rows = rows.with_columns(pl.Series(flag, mask, dtype=pl.Boolean) for flag, mask in masks.items())
-    if balance.max_tokens is not None:
-        rows = rows.with_columns(count_tokens(train))
     flags = [pl.col(_flag(place)) for place in range(len(balance.slices))]
     return rows.with_columns((pl.any_horizontal(flags) if flags else pl.lit(value=False)).alias("in_slice"))
 

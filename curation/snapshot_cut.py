@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.near_duplicates import find_leaks
+from curation.screening_config import read_screening_config
 from curation.tier_choice import Choice, choose
 from curation.tier_reading import read_tier_rows
 from curation.tiers import Tier, parse_tiers
@@ -66,7 +67,7 @@ def rows_to_cut(workspace: Workspace, store: Store, *, watch: Watch = unwatched)
             f"{rows.n_without_features} settled pairs have no features yet: an ingest was cut short. "
             f"Run it again: afrel ingest FILE --map …. {_see(WITHOUT_FEATURES_SQL)}"
         )
-    choice = choose(rows, tiers)
+    choice = choose(rows, tiers, tokenizer=tokenizer_of(workspace))
     require_settled(choice.members)
     if choice.problems:
         listed = "\n".join(f"  {problem}" for problem in choice.problems)
@@ -79,6 +80,11 @@ def rows_to_cut(workspace: Workspace, store: Store, *, watch: Watch = unwatched)
             "no settled pair meets a tier, so there is nothing to freeze. See what is settled: afrel status"
         )
     return ToCut(choice, rows.rule_book, rows.scale)
+
+
+def tokenizer_of(workspace: Workspace) -> str | None:
+    """Return the tokenizer's file that the workspace names under `[screening]`, None when it names none."""
+    return read_screening_config(workspace.config.get("screening", {}), root=workspace.root).tokenizer
 
 
 def require_settled(members: pl.DataFrame) -> None:

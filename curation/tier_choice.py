@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
 from curation.balance import Balanced, balance_rows
 from curation.tier_rows import TierRows
 from curation.tiers import TIER_COLUMNS, Tier, assign
+from curation.training_tokens import count_tokens
 
 NO_TIER = "meets no tier"
 
@@ -40,8 +42,12 @@ class Choice:
         return members.filter(pl.col("split") == "train").join(held_back, on="doc_id", how="semi").height
 
 
-def choose(rows: TierRows, tiers: Sequence[Tier]) -> Choice:
-    """Give the rows their tiers and balance those that ask for it."""
+def choose(rows: TierRows, tiers: Sequence[Tier], *, tokenizer: str | None = None) -> Choice:
+    """Give the rows their tiers and balance those that ask for it.
+
+    `tokenizer` is the file that counts the tokens of a budget; without one they are estimated.
+    """
+    count = partial(count_tokens, tokenizer=tokenizer)
     assigned = assign(rows.frame, tiers)
     left_out = {**rows.left_out, NO_TIER: int(assigned["tier"].is_null().sum())}
     balanced: dict[int, Balanced] = {}
@@ -49,7 +55,9 @@ def choose(rows: TierRows, tiers: Sequence[Tier]) -> Choice:
     for tier in (tier for tier in tiers if tier.balance.is_set):
         is_trained = (pl.col("tier") == tier.tier) & (pl.col("split") == "train")
         train = assigned.filter(is_trained)
-        found = balance_rows(train, tier.balance, columns=list(TIER_COLUMNS), seed=f"tier {tier.tier}")
+        found = balance_rows(
+            train, tier.balance, columns=list(TIER_COLUMNS), count_tokens=count, seed=f"tier {tier.tier}"
+        )
         is_kept = pl.col("pair_id").is_in(found.kept.implode())
         assigned = assigned.with_columns(
             pl.when(is_trained.fill_null(value=False) & ~is_kept).then(None).otherwise(pl.col("tier")).alias("tier")

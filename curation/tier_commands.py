@@ -31,6 +31,7 @@ def tier(
 
     Example: afrel -w shop tier --where "is_revised and n_answers >= 2"
     """
+    from curation.snapshot_cut import tokenizer_of
     from curation.tier_choice import NO_TIER, choose
     from curation.tier_counts import count_tiers
     from curation.tier_reading import read_tier_rows
@@ -44,7 +45,7 @@ def tier(
         rows = read_tier_rows(store)
         # whoever tries predicates must not read test grades off the counts
         tried = rows if where is None else replace(rows, frame=rows.frame.filter(rows.frame["split"] != "test"))
-        choice = choose(tried, tiers)
+        choice = choose(tried, tiers, tokenizer=tokenizer_of(session.workspace))
         cut = None if where is not None else _cut_already(store, rows, choice)
     counts = count_tiers(choice)
     # of test rows only how many may enter: which tier they meet, or that they meet none, tells of their grades

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,17 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.balance import Balance, Balanced, balance_rows, count_tokens, variation
+from curation.balance import Balance, Balanced, balance_rows, variation
 from curation.tiers import TIER_COLUMNS, parse_tiers
+from curation.training_tokens import count_tokens
 from storage.errors import UserError
 
 KINDS = {"varchar": pl.String, "integer": pl.Int32, "double": pl.Float64, "boolean": pl.Boolean}
 SCHEMA = {name: KINDS[kind] for name, kind in TIER_COLUMNS.items()}
-TEXTS = {"query": "red sofa", "title": "Sofa", "body": "", "fields": "", "evidence": "", "steps": None}
+TEXTS = {"query": "red sofa", "title": "Sofa", "body": "", "fields": "{}", "evidence": "", "steps": None}
 
 
 def rows(*groups: tuple[int, int, dict[str, Any]]) -> pl.DataFrame:
-    """Return n rows of a grade for each group; a token budget counts three tokens each: red, sofa, Sofa."""
+    """Return n rows of a grade for each group."""
     held = [{"grade": grade, **more} for grade, n, more in groups for _ in range(n)]
     held = [{"source": "shop", "split": "train"} | row | {"pair_id": f"p_{n}"} for n, row in enumerate(held)]
     return pl.DataFrame(held, schema={**SCHEMA, "source": pl.String}).with_columns(
@@ -30,7 +32,11 @@ def rows(*groups: tuple[int, int, dict[str, Any]]) -> pl.DataFrame:
 
 
 def balanced(frame: pl.DataFrame, **asked: Any) -> Balanced:
-    return balance_rows(frame, Balance(**asked), columns=list(TIER_COLUMNS), seed="tier 1")
+    return balance_rows(frame, Balance(**asked), columns=list(TIER_COLUMNS), count_tokens=three_each, seed="tier 1")
+
+
+def three_each(frame: pl.DataFrame) -> pl.Series:
+    return pl.Series([3] * len(frame), dtype=pl.Int64)
 
 
 def grades(frame: pl.DataFrame, found: Balanced) -> dict[int, int]:
@@ -102,10 +108,30 @@ def test_a_token_budget_is_filled_in_the_shares_of_the_grades() -> None:
     assert "its max_tokens are 2" in balanced(frame, max_tokens=2).problems[0]
 
 
-def test_tokens_are_words_signs_and_characters_of_scripts_without_spaces() -> None:
-    frame = rows((0, 1, {})).with_columns(pl.lit("红色 sofa, 2m").alias("query"), pl.lit("x " * 400).alias("body"))
-    # 红 色 sofa , 2m; title Sofa; of the body what a prompt shows: 300 words
-    assert count_tokens(frame).to_list() == [5 + 1 + 300]
+def test_tokens_are_those_of_the_prompt_and_the_completion() -> None:
+    """Of a body a prompt shows 600 characters: 300 words that are two characters with their blank, 1.4 tokens each."""
+    plain = rows((0, 1, {}))
+    without = count_tokens(plain).item()
+    assert count_tokens(plain.with_columns(pl.lit("x " * 4000).alias("body"))).item() - without == pytest.approx(
+        300 * 1.4, abs=4
+    )
+    explained = plain.with_columns(
+        pl.lit('[["verdict", "ten words are told here by this one rationale step"]]').alias("steps")
+    )
+    assert count_tokens(explained).item() - without == pytest.approx(10 * 1.4, abs=1)
+
+
+def test_a_tokenizer_counts_exactly(tmp_path: Path) -> None:
+    """One that knows no word says one token for each, so a rationale of three words is three tokens more."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    plain = rows((0, 1, {}))
+    explained = plain.with_columns(pl.lit('[["verdict", "three words here"]]').alias("steps"))
+    assert count_tokens(explained, str(path)).item() - count_tokens(plain, str(path)).item() == 3
 
 
 def test_balance_of_no_rows_is_no_rows() -> None:
