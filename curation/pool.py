@@ -192,7 +192,12 @@ def _take(places: Iterable[int], held: Held, source: str, n: int, chosen: list[C
 
 def hard_candidates(places: Sequence[int], held: Held, *, n: int, depth: int) -> list[int]:
     """Return the docs to look at for n hard negatives: the best ranked that are news to the query, as far as known."""
-    return [place for place in places[:depth] if place not in held and place not in held.near][: n * LOOKED_AT]
+    return news(places[:depth], held)[: n * LOOKED_AT]
+
+
+def news(places: Iterable[int], held: Held) -> list[int]:
+    """Return the docs that the query neither has nor was found to have nearly."""
+    return [place for place in places if place not in held and place not in held.near]
 
 
 def choose_hard(

@@ -31,6 +31,7 @@ from curation.pool import (
     choose_ranked,
     choose_rest,
     hard_candidates,
+    news,
     quota,
 )
 from curation.pool_config import PoolConfig
@@ -95,7 +96,10 @@ class PoolReport:
 
 @dataclass(slots=True)
 class _Query:
-    """A query at work: what it still gets, what it has, and what is chosen for it."""
+    """A query at work: what it still gets, what it has, and what is chosen for it.
+
+    Hard negatives are chosen among the docs `looked_at`; `spare` ones stand in where those are too few.
+    """
 
     query_id: str
     text: str
@@ -105,6 +109,7 @@ class _Query:
     held: Held
     chosen: list[Choice] = field(default_factory=list)
     looked_at: list[int] = field(default_factory=list)
+    spare: list[int] = field(default_factory=list)
 
 
 def pool_pairs(
@@ -135,7 +140,8 @@ def pool_pairs(
     )
     with Processes() as processes, ThreadPoolExecutor(n_cores()) as threads, run_kept as run:
         docs = read_docs(store, state["n_docs"], processes, watch)
-        work = _Work(store, docs, plan.config, scale, processes, threads, _vocabulary(store), report)
+        depth = max(plan.config.depth, plan.per_query)
+        work = _Work(store, docs, plan.config, depth, scale, processes, threads, _vocabulary(store), report)
         marks = np.zeros(docs.index.n_terms, np.uint8)
         for first in range(0, len(open_queries), QUERIES_AT_A_TIME):
             batch = [
@@ -194,6 +200,7 @@ class _Work:
     store: Store
     docs: IndexedDocs
     config: PoolConfig
+    depth: int
     scale: Scale
     processes: Processes
     threads: ThreadPoolExecutor
@@ -202,8 +209,7 @@ class _Work:
 
     def pool(self, batch: Sequence[_Query]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Choose docs for some queries; return their pairs and the features of those."""
-        depth = self.config.depth
-        rankings = self.threads.map(lambda query: self.docs.index.rank(query_terms(query.text), depth), batch)
+        rankings = self.threads.map(lambda query: self.docs.index.rank(query_terms(query.text), self.depth), batch)
         for query, ranking in zip(batch, rankings, strict=True):
             ranked = ranking.places.tolist()
             self.report.n_without_match += not ranked
@@ -212,6 +218,8 @@ class _Work:
             )
             n_open = query.wanted.total - len(query.chosen)
             query.looked_at = hard_candidates(ranked, query.held, n=n_open, depth=self.config.hard_depth)
+            n_short = max(0, n_open - len(query.looked_at))
+            query.spare = news(ranked[self.config.hard_depth :], query.held)[:n_short]
         features = self._features(batch)
         self._choose_looked_at(batch, features)
         pairs = _pair_rows(batch, self.docs.doc_ids)
@@ -231,7 +239,7 @@ class _Work:
                 looked_at, query.held, n=query.wanted.hard, expected=query.standing.expected, low=low
             )
             n_open = query.wanted.total - len(query.chosen)
-            query.chosen += choose_rest(query.looked_at, query.held, n=n_open)
+            query.chosen += choose_rest([*query.looked_at, *query.spare], query.held, n=n_open)
 
     def _features(self, batch: Sequence[_Query]) -> pl.DataFrame:
         """Return the features of every pair that is chosen or looked at."""
@@ -239,7 +247,7 @@ class _Work:
             [
                 (pair_id_of(query.query_id, doc_id), doc_id, query.text)
                 for query in batch
-                for place in (*(choice.place for choice in query.chosen), *query.looked_at)
+                for place in (*(choice.place for choice in query.chosen), *query.looked_at, *query.spare)
                 for doc_id in (self.docs.doc_ids[place],)
             ],
             schema={"pair_id": pl.String, "doc_id": pl.String, "query": pl.String},

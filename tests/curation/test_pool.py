@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curation.bm25 import Bm25Index, IndexBuilder
 from curation.doc_terms import count_texts
@@ -73,6 +75,20 @@ def test_what_a_query_holds_is_taken_off_by_kind_and_in_all() -> None:
     assert quota(20, config, held) == Quota(0, (1, 2, 2), 0)
     assert quota(20, config, {"pool:ranks 11-40": 15}) == Quota(5, (0, 0, 0), 0)
     assert quota(20, config, {"pool:top": 30}).total == 0
+
+
+@given(
+    n=st.integers(0, 60),
+    held=st.dictionaries(
+        st.sampled_from(["pool:top", "pool:ranks 11-30", "pool:ranks 5-9", "pool:hard conflict"]), st.integers(0, 30)
+    ),
+    kinds=st.tuples(st.integers(0, 12), st.integers(0, 5), st.integers(1, 9)),
+)
+def test_a_quota_is_always_what_lacks_of_the_share(n: int, held: dict[str, int], kinds: tuple[int, int, int]) -> None:
+    top, per_stratum, hard = kinds
+    wanted = quota(n, PoolConfig(top=top, per_stratum=per_stratum, hard=hard), held)
+    assert wanted.total == max(0, n - sum(held.values()))
+    assert min(wanted.top, *wanted.strata, wanted.hard) >= 0
 
 
 def test_top_are_the_best_docs_that_the_query_does_not_have() -> None:

@@ -206,6 +206,12 @@ def test_raising_the_bound_adds_and_a_query_never_has_more(shop: Store) -> None:
     assert pool(shop, per_query=3).n_pairs == 0
 
 
+def test_a_share_beyond_the_strata_is_filled_from_the_ranking_as_far_as_it_goes(shop: Store) -> None:
+    """`red sofa` shares a word with 13 docs, `rug` with 10."""
+    pool(shop, per_query=30)
+    assert (len(docs_of(shop, "red sofa")), len(docs_of(shop, "rug"))) == (13, 10)
+
+
 def test_a_limit_is_for_all_runs_together(shop: Store) -> None:
     assert pool(shop, limit=8).n_pairs == 8
     assert pool(shop, limit=8).n_pairs == 0
