@@ -18,6 +18,9 @@ _PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | dict.fromkeys
     (0x3000, 0xA0, 0x2007, 0x2009, 0x202F), 0x20
 ) | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)  # fmt: skip
 
+# Every form has an at sign or six digits with little between them; most texts have neither and are done with here.
+_MAY_BE = re.compile(r"[@＠]|\d(?:[ \u00a0\u2007\u2009\u202f\u3000().（）．\-－\u2010-\u2013\u2212]{0,3}\d){5}")
+
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9_%+\-]+(?:\.[A-Za-z0-9_%+\-]+){0,8}"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,8}([A-Za-z]{2,24})(?![A-Za-z0-9\-])"
@@ -88,7 +91,9 @@ class Personal:
 
 def find_personal(text: str) -> list[Personal]:
     """Return the personal data of a text in order of appearance; occurrences never overlap, the longer one counts."""
-    plain = text.translate(_PLAIN)
+    if _MAY_BE.search(text) is None:
+        return []
+    plain = text if text.isascii() else text.translate(_PLAIN)
     found: list[Personal] = []
     reached = 0
     for one in sorted(_candidates(plain), key=lambda one: (one.start, -one.end)):

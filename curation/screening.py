@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from curation.boilerplate import screen_boilerplate
 from curation.screening_config import ScreeningConfig
 from curation.screening_context import FAILURE_SCHEMA, ScreeningContext
 from curation.screens_form import (
@@ -22,7 +23,7 @@ from curation.screens_form import (
     screen_unknown_rule,
 )
 from curation.screens_likeness import screen_exact_duplicate, screen_leak, screen_near_duplicate
-from curation.screens_text import flag_personal, screen_boilerplate, screen_copied_prompt, screen_length
+from curation.screens_text import flag_personal, screen_copied_prompt, screen_length
 
 Find = Callable[[pl.DataFrame, ScreeningContext], pl.DataFrame]
 

@@ -83,40 +83,59 @@ def count_shared_docs(candidates: pl.DataFrame, context: ScreeningContext, held_
 
 
 def _duplicates(candidates: pl.DataFrame, context: ScreeningContext) -> Iterator[Finding]:
-    queries, docs = context.likeness.queries, context.likeness.docs
-    # (split, doc group, grade) -> {query group: its holders, two of different pairs at most}
-    places: dict[tuple[str, str, int], _Place] = defaultdict(dict)
+    docs = context.likeness.docs
+    asked = {group for doc_id in candidates["doc_id"].unique().to_list() for group in docs.like(doc_id)}
+    places = _Places(context)
+    # the first row of a pair says since when it holds a place
     since: dict[str, int] = {}
+    n_standing = 0
+    if context.standing is not None:
+        columns = ("pair_id", "standing_id", "split", "query_id", "doc_id", "grade")
+        own = set(candidates["pair_id"].to_list())
+        for rank, (pair_id, standing_id, *texts) in enumerate(context.standing.select(columns).iter_rows()):
+            if pair_id in own:
+                since.setdefault(pair_id, rank)
+            if docs.group(texts[2]) in asked:
+                places.settle(_Holder(standing_id, pair_id, rank), *texts)
+        n_standing = len(context.standing)
+    columns = ("pair_id", "candidate_id", "split", "query_id", "doc_id", "grade")
+    for n, (pair_id, candidate_id, *texts) in enumerate(candidates.select(columns).iter_rows()):
+        # a pair that holds a place itself yields to those before it only: else of two each would yield to the other
+        me = _Holder(candidate_id, pair_id, since.setdefault(pair_id, n_standing + n))
+        match = places.closest(me, *texts)
+        if match is None:
+            places.settle(me, *texts)
+        else:
+            yield Finding(candidate_id, _reason(match, context), match.score, match.holder.standing_id)
 
-    def settle(split: str, query_id: str, doc_id: str, grade: int, holder: _Holder) -> None:
-        since.setdefault(holder.pair_id, holder.rank)
-        holders = places[split, docs.group(doc_id), grade].setdefault(queries.group(query_id), [])
+
+class _Places:
+    """Who holds which place: for a split, doc group, grade and query group two holders of different pairs at most."""
+
+    def __init__(self, context: ScreeningContext) -> None:
+        self._queries, self._docs = context.likeness.queries, context.likeness.docs
+        self._least, self._kin = context.config.near_duplicate, context.kin
+        self._holders: dict[tuple[str, str, int], _Place] = defaultdict(dict)
+
+    def settle(self, holder: _Holder, split: str, query_id: str, doc_id: str, grade: int) -> None:
+        place = self._holders[split, self._docs.group(doc_id), grade]
+        holders = place.setdefault(self._queries.group(query_id), [])
         if len(holders) < 2 and all(one.pair_id != holder.pair_id for one in holders):
             holders.append(holder)
 
-    if context.standing is not None:
-        columns = ("split", "query_id", "doc_id", "grade", "standing_id", "pair_id")
-        for split, query_id, doc_id, grade, standing_id, pair_id in context.standing.select(columns).iter_rows():
-            settle(split, query_id, doc_id, grade, _Holder(standing_id, pair_id, since.get(pair_id, len(since))))
-    columns = ("split", "query_id", "doc_id", "grade", "candidate_id", "pair_id")
-    for split, query_id, doc_id, grade, candidate_id, pair_id in candidates.select(columns).iter_rows():
-        near_queries = queries.like(query_id)
-        # a pair that holds a place itself yields to those before it only: else of two each would yield to the other
-        rank = since.get(pair_id, len(since))
+    def closest(self, me: _Holder, split: str, query_id: str, doc_id: str, grade: int) -> _Match | None:
+        """Return the most similar holder before me, of equals the first; None when none is similar enough."""
+        near = self._queries.like(query_id)
         matches = [
-            _Match(holder, near_queries[query_group], doc_score)
-            for doc_group, doc_score in docs.like(doc_id).items()
-            if doc_score >= context.config.near_duplicate
-            for query_group, holders in _shared(places.get((split, doc_group, grade)), near_queries)
-            if near_queries[query_group] >= context.config.near_duplicate
+            _Match(holder, near[query_group], doc_score)
+            for doc_group, doc_score in self._docs.like(doc_id).items()
+            if doc_score >= self._least
+            for query_group, holders in _shared(self._holders.get((split, doc_group, grade)), near)
+            if near[query_group] >= self._least
             for holder in holders
-            if holder.rank < rank and holder.pair_id != pair_id and (holder.pair_id, pair_id) not in context.kin
+            if holder.rank < me.rank and holder.pair_id != me.pair_id and (holder.pair_id, me.pair_id) not in self._kin
         ]
-        if matches:
-            best = max(matches, key=lambda match: match.score)
-            yield Finding(candidate_id, _reason(best, context), best.score, best.holder.standing_id)
-        else:
-            settle(split, query_id, doc_id, grade, _Holder(candidate_id, pair_id, rank))
+        return max(matches, key=lambda match: (match.score, -match.holder.rank), default=None)
 
 
 def _shared(place: _Place | None, near: Mapping[str, float]) -> Iterator[tuple[str, list[_Holder]]]:

@@ -1,9 +1,9 @@
-"""Screens of a rationale's words: copied from the instruction, said of everything, too long, telling of a person."""
+"""Screens of the words of a candidate: copied from the instruction, too long to be read, telling of a person."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
@@ -14,7 +14,6 @@ from curation.screening_context import Finding, ScreeningContext, failures, rati
 from curation.text import is_unspaced, tokenize
 from storage.errors import UserError
 
-_RUN = 4  # words of which boilerplate is made
 TOKENS_PER_WORD = 1.4  # a rough middle of byte-pair tokenizers on English and Chinese; a real tokenizer counts exactly
 
 
@@ -34,31 +33,6 @@ def screen_copied_prompt(candidates: pl.DataFrame, context: ScreeningContext) ->
                 found.append(Finding(candidate_id, reason, float(length), text_id))
                 break
     return failures("copied_prompt", found)
-
-
-def screen_boilerplate(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
-    """A rationale made almost only of runs of words that many rationales of other pairs have too."""
-    mine = [(one, pair_id, _word_runs(steps)) for one, pair_id, steps in _said(candidates)]
-    others = [(one, pair_id, _word_runs(steps)) for one, pair_id, steps in _said(context.other_rationales)]
-    # one rationale of a pair counts: the same pair labelled ten times repeats itself rightly
-    by_pair = {pair_id: (one, runs) for one, pair_id, runs in [*mine, *others]}
-    n_having = Counter(run for _, runs in by_pair.values() for run in runs)
-    example: dict[str, list[str]] = defaultdict(list)
-    for one, runs in by_pair.values():
-        for run in runs:
-            if len(example[run]) < 2:
-                example[run].append(one)
-    found = []
-    for candidate_id, _, runs in mine:
-        # its own pair is among those that have a run
-        worn = [run for run in runs if n_having[run] > context.config.boilerplate_repeats]
-        share = len(worn) / len(runs) if runs else 0.0
-        if share >= context.config.boilerplate:
-            said_by = Counter(one for run in worn for one in example[run] if one != candidate_id)
-            fewest = min(n_having[run] for run in worn) - 1
-            reason = f"{share:.0%} of its runs of {_RUN} words stand in {fewest} or more rationales of other pairs"
-            found.append(Finding(candidate_id, reason, share, said_by.most_common(1)[0][0]))
-    return failures("boilerplate", found)
 
 
 def screen_length(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
@@ -120,20 +94,9 @@ def _estimate(text: str, most: int) -> int:
     return n_unspaced + round((len(tokens) - n_unspaced) * TOKENS_PER_WORD)
 
 
-def _said(frame: pl.DataFrame | None) -> Iterator[tuple[str, str, str]]:
-    if frame is None:
-        return
-    for candidate_id, pair_id, steps in frame.select("candidate_id", "pair_id", "steps").iter_rows():
-        yield candidate_id, pair_id, rationale(read_steps(steps))
-
-
 def _rationales(frame: pl.DataFrame) -> Iterator[tuple[str, str]]:
-    for candidate_id, _, words in _said(frame):
-        yield candidate_id, words
-
-
-def _word_runs(words: str) -> frozenset[str]:
-    return frozenset(_runs(tokenize(words), _RUN))
+    for candidate_id, steps in frame.select("candidate_id", "steps").iter_rows():
+        yield candidate_id, rationale(read_steps(steps))
 
 
 def _runs(tokens: Sequence[str], n: int) -> Iterator[str]:
