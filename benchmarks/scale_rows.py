@@ -23,6 +23,7 @@ from storage.store import Store  # noqa: E402
 
 AFTER_SEED = np.uint64(1 << 34)  # beyond any row of a seed, before any of a writer under load
 REPEATED_RATE = 200  # one pair in so many has two candidates that say the same
+DISPUTED_RATE = 10  # one second answer of so many disputes the first
 
 # Columns of pair_features by type.
 _INTEGERS = (
@@ -43,6 +44,7 @@ def fill_up(store: Store, sizes: Sizes) -> dict[str, Filled]:
         ("pair_features", sizes.n_judgments, lambda n: {"pair_features": pair_features(n)}),
         ("llm_calls", sizes.n_judgments, lambda n: {"llm_calls": llm_calls(texts, n)}),
         ("responses", sizes.n_judgments // 2, lambda n: {"responses": second_answers(sizes, n)}),
+        ("judgments", sizes.n_judgments // (2 * DISPUTED_RATE), lambda n: {"judgments": decisions(sizes, n)}),
         ("candidates", n_repeated(sizes), lambda n: repeated_candidates(texts, sizes, n)),
     ]
     filled = {}
@@ -80,11 +82,11 @@ def llm_calls(texts: Texts, numbers: Numbers) -> pa.Table:
 
 
 def second_answers(sizes: Sizes, numbers: Numbers) -> pa.Table:
-    """Another account's answer on each of these judged pairs; one in ten says another grade than the first."""
+    """Another account's answer on each of these judged pairs; one of ten says another grade than the first."""
     first = store_rows.responses(sizes, numbers)
     names = pa.array(account_names(sizes.n_accounts))
     accounts = names.take(pa.array(np.asarray((numbers + np.uint64(1)) % np.uint64(sizes.n_accounts), np.int64)))
-    shift = np.asarray(numbers % np.uint64(10) == 0, np.int32)
+    shift = np.asarray(numbers % np.uint64(DISPUTED_RATE) == 0, np.int32)
     grades = pa.array((first["grade"].to_numpy() + shift) % store_rows.N_GRADES, pa.int32())
     replaced = {
         "response_id": ids("a", numbers + AFTER_SEED),
@@ -95,6 +97,18 @@ def second_answers(sizes: Sizes, numbers: Numbers) -> pa.Table:
     for name, column in replaced.items():
         first = first.set_column(first.schema.get_field_index(name), name, column)
     return first
+
+
+def decisions(sizes: Sizes, numbers: Numbers) -> pa.Table:
+    """An adjudicator's word on each pair whose second answer says another grade, or no snapshot of it is cut."""
+    decided = store_rows.judgments(sizes, numbers * np.uint64(DISPUTED_RATE))
+    replaced = {
+        "judgment_id": ids("j", numbers + AFTER_SEED),
+        "origin": pa.repeat(pa.scalar("adjudicated"), len(numbers)),
+    }
+    for name, column in replaced.items():
+        decided = decided.set_column(decided.schema.get_field_index(name), name, column)
+    return decided
 
 
 def repeated_candidates(texts: Texts, sizes: Sizes, numbers: Numbers) -> dict[str, pa.Table]:

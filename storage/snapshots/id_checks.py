@@ -14,13 +14,19 @@ from functools import lru_cache
 
 import polars as pl
 
-from storage.ids import ID_HEX_DIGITS, canonical_json
+from storage.ids import ID_HEX_DIGITS
 
 ID_COLUMNS = ("pair_id", "query_id", "doc_id", "query", "title", "body", "fields")
 _HASHED = re.compile(r"[pqd]_[0-9a-f]{16}")
 _BLANK = r"[\s\x1c-\x1f\x85]+"  # what Python's str.split parts by
-# What is not its own normal form and JSON for certain; nearly all texts of a batch have none of it.
-_NOT_NORMAL = r"[^ -~]|  |^ | $"
+# What may not be its own normal form: any blank but a single space inside, and whatever NFC may change, which is marks,
+# parts of Hangul syllables and a few characters that stand for others. Most texts of any script have none of it.
+_NFC_CHANGES = (
+    r"\p{M}\x{0340}-\x{0387}\x{0958}-\x{095F}\x{09DC}-\x{09DF}\x{0A33}-\x{0A5E}\x{0B5C}-\x{0B5D}\x{0F43}-\x{0FB9}"
+    r"\x{1100}-\x{11FF}\x{1F00}-\x{1FFF}\x{2000}-\x{2001}\x{2126}-\x{212B}\x{2329}-\x{232A}\x{2ADC}"
+    r"\x{F900}-\x{FAFF}\x{FB1D}-\x{FB4F}\x{1D15E}-\x{1D1C0}\x{2F800}-\x{2FA1F}"
+)
+_NOT_NORMAL = rf"[\s--[ ]]|[\x1c-\x1f{_NFC_CHANGES}]|  |^ | $"
 _NOT_JSON = r"[\x00-\x1f\"\\]"
 _ESCAPES = {char: json.dumps(char)[1:-1] for char in ['"', "\\", *map(chr, range(32))]}
 
@@ -112,11 +118,15 @@ def _where(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Seri
     return pl.concat([texts.filter(~is_found), change(texts.filter(is_found))]).gather(places.arg_sort())
 
 
+# as ids.canonical_json, which makes an encoder for each value
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 @lru_cache(maxsize=1 << 14)
 def _canonical(fields: str) -> str:
     """Return fields as ids are made of them; what is no JSON is given back, and makes another id."""
     try:
-        return canonical_json(json.loads(fields))
+        return _encode(json.loads(fields))
     except (ValueError, RecursionError):
         return fields
 

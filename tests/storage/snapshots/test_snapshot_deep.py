@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,6 @@ TEXTS = [
 
 def named_rows(texts: list[tuple[str, str, str, str]]) -> pl.DataFrame:
     """Return rows whose ids are those that an ingest gives them."""
-    import json
-
     rows = []
     for query, title, body, fields in texts:
         query_id, doc_id = query_id_of(query), doc_id_of(title, body, json.loads(fields))
@@ -61,6 +61,16 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 def test_ids_of_any_texts_are_derived(texts: list[tuple[str, str, str]]) -> None:
     rows = named_rows([(query, title, body, "{}") for query, title, body in texts])
     assert IdChecks().look_at(rows) == Derived({}, 0)
+
+
+def test_ids_of_every_single_character_are_derived() -> None:
+    """Alone, and after a letter that marks and Hangul vowels join."""
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000 and chr(code).isprintable()]
+    odd = [one for one in characters if len({unicodedata.normalize(form, f"x{one}") for form in ("NFC", "NFD")}) > 1]
+    joined = [f"{first}{one}" for one in odd for first in "a가\u1100"]
+    queries = [*(f"x{one}" for one in odd), *joined, *(chr(code) for code in range(0x3100))]
+    rows = named_rows([(query, "t", "", "{}") for query in queries])
+    assert len(odd) > 2000 and IdChecks().look_at(rows) == Derived({}, 0)
 
 
 @pytest.mark.parametrize(
