@@ -31,7 +31,7 @@ VERBS = {
     "snapshot": ("curation.tier_commands", "snapshot", "Freeze the tiers under a content hash."),
     "sign": ("storage.snapshots.commands", "sign", "Sign a snapshot's tiers, so that they may train."),
     "revoke": ("storage.snapshots.commands", "revoke", "Withdraw a snapshot: it trains nothing any more."),
-    "verify": ("storage.snapshots.commands", "verify", "Check a snapshot file by file, row by row."),
+    "verify": ("curation.verify_command", "verify", "Check a snapshot file by file, row by row."),
     "export": ("curation.export_commands", "export", "Write a snapshot's rows for other tools, with a card."),
     "diff": ("storage.snapshots.diff_command", "diff", "Show how two snapshots differ, row by row."),
     "gc": ("storage.snapshots.gc_command", "gc", "Remove snapshots that are superseded and that no run used."),

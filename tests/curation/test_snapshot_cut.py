@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from curation.evidence_checks import with_evidence
 from curation.snapshot_cut import freeze, member_ids, require_no_leak, rows_to_cut
 from curation.tier_choice import choose
 from curation.tier_counts import count_tiers
@@ -21,6 +22,7 @@ from storage.errors import UserError
 from storage.ids import content_id
 from storage.people.accounts import Pin
 from storage.people.keys import SigningKey, unlock
+from storage.snapshots.deep import verify_deeply
 from storage.snapshots.manifest import read_manifest
 from storage.snapshots.verify import verify_snapshot
 from storage.store import Store
@@ -217,3 +219,30 @@ def test_a_cut_stopped_before_it_is_registered_is_completed_by_the_next(
 def test_a_member_is_named_as_any_content_is() -> None:
     hashes = ["0" * 64, "f3" * 32]
     assert member_ids("snap_1", hashes) == [content_id("tm", "snap_1", one) for one in hashes]
+
+
+def test_evidence_is_derived_anew_from_the_features_in_the_store(shop: Shop) -> None:
+    """Of the second snapshot one row's evidence is invented; its own hashes are over what it holds, so it is whole."""
+    to_cut = rows_to_cut(shop.workspace, shop.store)
+    told = pl.when(pl.col("pair_id") == "p_3").then(pl.lit("gram 9 · run 9")).otherwise("evidence").alias("evidence")
+    invented = replace(to_cut, choice=replace(to_cut.choice, assigned=to_cut.choice.assigned.with_columns(told)))
+    found = []
+    for one in (to_cut, invented):
+        cut = freeze(shop.workspace, shop.store, one, cutter=shop.cleo, pins=shop.pins)
+        directory = shop.workspace.snapshots_dir / cut["snapshot_id"]
+        found.append(with_evidence(verify_deeply(directory, shop.pins, shop.store), directory, shop.store))
+    assert found[0].verification.problems == () and len(found[0].not_looked_at) == 1
+    (problem,) = found[1].verification.problems
+    assert problem.what == "1 rows have other evidence than their features give, such as pair p_3"
+
+
+def test_what_rules_said_is_left_aside_once_the_rule_book_is_another(shop: Shop) -> None:
+    rule = {"rule_id": "r_new", "text": "t", "condition": "term_overlap > 0", "grade": 1, "origin": "x"}
+    vote = {"rule_vote_id": "v_1", "rule_id": "r_new", "pair_id": "p_1", "grade": 1}
+    approval = {"approval_id": "a_new", "kind": "rule", "content_id": "r_new", "decision": "approve", "account": "dora"}
+    directory = shop.workspace.snapshots_dir / shop.cut()["snapshot_id"]
+    shop.store.append({"rules": [rule | stamp()], "rule_votes": [vote | stamp()]})
+    shop.store.append({"approvals": [approval | {"sequence": 1, "created_at": now()}]})
+    found = with_evidence(verify_deeply(directory, shop.pins, shop.store), directory, shop.store)
+    assert found.verification.problems == ()
+    assert found.not_looked_at[-1].startswith("what rules said in the evidence")
