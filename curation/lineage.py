@@ -54,8 +54,8 @@ class _Spent:
         priced = (
             f"cost {self.cost:.6g}" if self.n_priced == self.n_calls else f"{self.n_calls - self.n_priced} unpriced"
         )
-        calls = f"{self.n_calls} model calls: {self.n_tokens:,} tokens, {self.call_seconds:.1f} s, {priced}"
-        people = f"{self.n_answers} answers: {self.people_seconds:.0f} s of looking"
+        calls = f"{_counted(self.n_calls, 'model call')}: {self.n_tokens:,} tokens, {self.call_seconds:.1f} s, {priced}"
+        people = f"{_counted(self.n_answers, 'answer')}: {self.people_seconds:.0f} s of looking"
         return "; ".join([calls] * bool(self.n_calls) + [people] * bool(self.n_answers)) or "no call, no answer"
 
 
@@ -197,7 +197,7 @@ def _review_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
     for row in store.read("why_send_backs", id=pair_id).to_pylist():
         reason = "for a reason not shown, of a test pair" if row["reason"] is None else row["reason"]
         text = (
-            f"{row['pseudonym']} sent {row['n_sent_back']} answers back and asks {row['n_required']}: {reason}, "
+            f"{row['pseudonym']} sent {_counted(row['n_sent_back'], 'answer')} back and asks for {row['n_required']}: {reason}, "
             f"{row['created_at']:%Y-%m-%d %H:%M}"
         )
         links.append(Link("send_back", row["send_back_id"], text))
@@ -271,3 +271,7 @@ def _near_links(store: Store, pair: Mapping[str, Any], run: Mapping[str, Any]) -
 def _near_text(row: NearRow) -> str:
     cites = f", cites {', '.join(row.rule_ids)}" if row.rule_ids else ""
     return f"{row.likeness:.2f} alike: {row.query!r} with {row.title!r}, tier {row.tier}, grade {row.grade}{cites}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

@@ -122,9 +122,9 @@ def test_calls_and_people_are_told_with_what_they_took(shop: Store) -> None:
     ((_, call),) = texts(shop, "a_1", "call")
     assert call == "openai m (label, prompt abababababab), answered, 2.5 s, 1,000 tokens, cost 0.004"
     ((_, sent),) = texts(shop, "c_1", "send_back")
-    assert "sent 1 answers back and asks 2: look again" in sent
+    assert "sent 1 answer back and asks for 2: look again" in sent
     ((_, spent),) = texts(shop, "p_1", "spent")
-    assert spent == "1 model calls: 1,000 tokens, 2.5 s, cost 0.004; 1 answers: 8 s of looking"
+    assert spent == "1 model call: 1,000 tokens, 2.5 s, cost 0.004; 1 answer: 8 s of looking"
 
 
 def test_a_reason_on_a_test_pair_is_not_told(shop: Store) -> None:
