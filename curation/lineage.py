@@ -196,10 +196,8 @@ def _review_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
         )
     for row in store.read("why_send_backs", id=pair_id).to_pylist():
         reason = "for a reason not shown, of a test pair" if row["reason"] is None else row["reason"]
-        text = (
-            f"{row['pseudonym']} sent {_counted(row['n_sent_back'], 'answer')} back and asks for {row['n_required']}: {reason}, "
-            f"{row['created_at']:%Y-%m-%d %H:%M}"
-        )
+        back = f"{row['pseudonym']} sent {_counted(row['n_sent_back'], 'answer')} back"
+        text = f"{back} and asks for {row['n_required']}: {reason}, {row['created_at']:%Y-%m-%d %H:%M}"
         links.append(Link("send_back", row["send_back_id"], text))
     for row in store.read("why_judgments", id=pair_id).to_pylist():
         grade = "a test grade, not shown" if row["grade"] is None else f"grade {row['grade']}"
