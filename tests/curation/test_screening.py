@@ -233,7 +233,7 @@ def test_a_train_query_of_dev_or_test_is_a_leak_that_names_it() -> None:
     # three words of four
     assert failures({"query": "blue desk lamp cheap"}) == [("c_1", "leak", "q_dev")]
     assert reasons("leak", {"query": "blue desk lamp cheap"}) == [
-        "its query is nearly the dev or test query q_dev (0.75 alike): Blue  desk lamp!"
+        "its query is nearly the dev or test query q_dev, 0.75 alike"
     ]
     strict = replace(CONTEXT, config=ScreeningConfig(leak=0.8))
     assert failures({"query": "blue desk lamp cheap"}, context=strict) == []
