@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from curation.shingles import TokenSets
 from curation.sketches import LAYOUT, N_BANDS, Sketches, concat_sketches
 
 MAX_PARTS = 16  # beyond, they are written as one
+_LEFT_OVER_SECONDS = 3600
 _NAME = re.compile(r"[0-9a-f]{8}-([0-9a-f]{8})\.arrow")
 _LAYOUT_KEY = b"layout"
 
@@ -42,7 +44,7 @@ def keep(folder: Path, new: Sketches) -> None:
     if len(readable) >= MAX_PARTS:
         new = concat_sketches([read_kept(folder), new])
         going = set(parts)
-    going |= set(folder.glob(".*.part"))
+    going |= {path for path in folder.glob(".*.part") if _is_left_over(path)}
     if len(new):
         going.discard(_write(folder, new))
     for path in going:
@@ -74,10 +76,13 @@ def _write(folder: Path, sketches: Sketches) -> Path:
 def _read(path: Path) -> Sketches | None:
     """Return a part's sketches, None when it is not whole or not of this layout."""
     named = _NAME.fullmatch(path.name)
-    if named is None or _checksum(path) != named[1]:
+    try:
+        if named is None or _checksum(path) != named[1]:
+            return None
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    except FileNotFoundError:  # another screening has just made one of many parts
         return None
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
     if (table.schema.metadata or {}).get(_LAYOUT_KEY) != LAYOUT.encode():
         return None
     return concat_sketches([_sketches(batch) for batch in table.to_batches()])
@@ -89,6 +94,14 @@ def _sketches(batch: pa.RecordBatch) -> Sketches:
     sets = TokenSets(tokens.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0])
     bands = batch.column("bands").flatten().to_numpy().reshape(-1, N_BANDS)
     return Sketches(batch.column("id").to_pylist(), sets, bands)
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether whoever was writing a part is long gone; another screening may be writing one now."""
+    try:
+        return time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _checksum(path: Path) -> str:

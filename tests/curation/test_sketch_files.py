@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +62,15 @@ def test_a_damaged_part_counts_as_absent_and_goes_with_the_next_writing(tmp_path
         part.write_bytes(content)
     else:
         part.rename(tmp_path / "mine.arrow")
-    (tmp_path / ".0000.part").write_bytes(b"half written")
+    left_over, under_way = tmp_path / ".0000.part", tmp_path / ".0001.part"
+    for path in (left_over, under_way):
+        path.write_bytes(b"half written")
+    os.utime(left_over, (0, 0))
     assert read_kept(tmp_path).ids == ["d_2"]
     keep(tmp_path, some("d_1"))
     assert sorted(read_kept(tmp_path).ids) == ["d_1", "d_2"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.arrow"))) == 2
+    assert (left_over.exists(), under_way.exists()) == (False, True)
 
 
 def test_sketches_of_another_layout_count_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
