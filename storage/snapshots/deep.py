@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from storage.people.accounts import Pin
 from storage.progress import Stage, Watch, unwatched
 from storage.snapshots.files import ROWS_AT_A_TIME, in_parallel
-from storage.snapshots.id_checks import ID_COLUMNS, Derived, IdChecks, told
+from storage.snapshots.id_checks import ID_COLUMNS, Derived, derive_ids, told
 from storage.snapshots.manifest import LINEAGE, MANIFEST, Manifest, data_paths
 from storage.snapshots.verify import Problem, Verification, verify_snapshot
 
@@ -66,7 +66,6 @@ def verify_deeply(
 def _rows(directory: Path, manifest: Manifest, watch: Watch) -> tuple[pl.DataFrame, Derived]:
     """Return pair, hash, tier, grade and origin of every row, and what deriving its ids found."""
     wanted = list(dict.fromkeys([*ID_COLUMNS, *_ROW_COLUMNS]))
-    ids = IdChecks()
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in data_paths(manifest):
@@ -75,7 +74,7 @@ def _rows(directory: Path, manifest: Manifest, watch: Watch) -> tuple[pl.DataFra
 
     def take(batch: pa.RecordBatch) -> tuple[pl.DataFrame, Derived]:
         rows = pl.DataFrame(batch)
-        return rows.select("pair_id", *_ROW_COLUMNS), ids.look_at(rows.select(ID_COLUMNS))
+        return rows.select("pair_id", *_ROW_COLUMNS), derive_ids(rows.select(ID_COLUMNS))
 
     empty = {"pair_id": pl.String, "row_hash": pl.String, "tier": pl.Int32, "grade": pl.Int32}
     parts = [pl.DataFrame(schema={**empty, "judgment_origin": pl.String})]

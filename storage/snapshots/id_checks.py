@@ -39,33 +39,16 @@ class Derived:
     n_given: int
 
 
-class IdChecks:
-    """Derives ids batch by batch, on several threads; a query or doc seen before with the same texts is not hashed."""
-
-    def __init__(self) -> None:
-        self._queries: dict[str, int] = {}
-        self._docs: dict[str, int] = {}
-
-    def look_at(self, rows: pl.DataFrame) -> Derived:
-        """Derive the ids of rows with columns `ID_COLUMNS`."""
-        queries = _unseen(rows.select("query_id", "query"), self._queries)
-        docs = _unseen(rows.select("doc_id", "title", "body", "fields"), self._docs)
-        fields = docs["fields"].to_list()
-        found = (
-            _compare("p", rows["pair_id"], [_quoted(rows["query_id"]), _quoted(rows["doc_id"])]),
-            _compare("q", queries["query_id"], [_text(queries["query"])]),
-            _compare(
-                "d",
-                docs["doc_id"],
-                [
-                    _text(docs["title"]),
-                    _text(docs["body"]),
-                    pl.Series([_canonical(one) for one in fields], dtype=pl.String),
-                ],
-            ),
-        )
-        wrong = {held: right for one in found for held, right in one.wrong.items()}
-        return Derived(wrong, sum(one.n_given for one in found))
+def derive_ids(rows: pl.DataFrame) -> Derived:
+    """Derive the ids of rows with columns `ID_COLUMNS`, some ten thousand at a time."""
+    fields = pl.Series([_canonical(one) for one in rows["fields"].to_list()], dtype=pl.String)
+    found = (
+        _compare("p", rows["pair_id"], [_quoted(rows["query_id"]), _quoted(rows["doc_id"])]),
+        _compare("q", rows["query_id"], [_text(rows["query"])]),
+        _compare("d", rows["doc_id"], [_text(rows["title"]), _text(rows["body"]), fields]),
+    )
+    wrong = {held: right for one in found for held, right in one.wrong.items()}
+    return Derived(wrong, sum(one.n_given for one in found))
 
 
 def _compare(prefix: str, ids: pl.Series, parts: list[pl.Series]) -> Derived:
@@ -83,16 +66,6 @@ def _compare(prefix: str, ids: pl.Series, parts: list[pl.Series]) -> Derived:
         else:
             n_given += 1
     return Derived(wrong, n_given)
-
-
-def _unseen(rows: pl.DataFrame, seen: dict[str, int]) -> pl.DataFrame:
-    """Return the rows whose id, the first column, was not seen with these texts, each once."""
-    rows = rows.unique(maintain_order=True)
-    hashes = rows.hash_rows(seed=1).to_list()
-    ids = rows.to_series(0).to_list()
-    is_new = [seen.get(one) != found for one, found in zip(ids, hashes, strict=True)]
-    seen.update(zip(ids, hashes, strict=True))
-    return rows.filter(pl.Series(is_new, dtype=pl.Boolean))
 
 
 def _text(texts: pl.Series) -> pl.Series:

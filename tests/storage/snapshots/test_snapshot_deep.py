@@ -17,7 +17,7 @@ from curation.ingest import doc_id_of, pair_id_of, query_id_of
 from storage.clock import now
 from storage.snapshots.cutting import TierSpec
 from storage.snapshots.deep import verify_deeply
-from storage.snapshots.id_checks import Derived, IdChecks, told
+from storage.snapshots.id_checks import Derived, derive_ids, told
 from storage.store import Store
 from tests.storage.conftest import Cut, People, sample_rows
 
@@ -49,8 +49,7 @@ def named_rows(texts: list[tuple[str, str, str, str]]) -> pl.DataFrame:
 
 
 def test_the_ids_that_an_ingest_gives_are_derived_from_their_texts() -> None:
-    checks = IdChecks()
-    assert checks.look_at(named_rows(TEXTS)) == checks.look_at(named_rows(TEXTS)) == Derived({}, 0)
+    assert derive_ids(named_rows(TEXTS)) == Derived({}, 0)
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -60,7 +59,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 @given(st.lists(st.tuples(text, text, text), min_size=1, max_size=4))
 def test_ids_of_any_texts_are_derived(texts: list[tuple[str, str, str]]) -> None:
     rows = named_rows([(query, title, body, "{}") for query, title, body in texts])
-    assert IdChecks().look_at(rows) == Derived({}, 0)
+    assert derive_ids(rows) == Derived({}, 0)
 
 
 def test_ids_of_every_single_character_are_derived() -> None:
@@ -70,7 +69,7 @@ def test_ids_of_every_single_character_are_derived() -> None:
     joined = [f"{first}{one}" for one in odd for first in "a가\u1100"]
     queries = [*(f"x{one}" for one in odd), *joined, *(chr(code) for code in range(0x3100))]
     rows = named_rows([(query, "t", "", "{}") for query in queries])
-    assert len(odd) > 2000 and IdChecks().look_at(rows) == Derived({}, 0)
+    assert len(odd) > 2000 and derive_ids(rows) == Derived({}, 0)
 
 
 @pytest.mark.parametrize(
@@ -84,16 +83,16 @@ def test_ids_of_every_single_character_are_derived() -> None:
     ],
 )
 def test_an_id_that_is_not_of_its_texts_is_told(column: str, value: str, kinds: str) -> None:
-    """The row stands twice, right and then changed: having seen the id does not let the other texts pass."""
+    """The row stands twice, right and then changed: that the id was right once lets no other texts pass."""
     rows = named_rows(TEXTS[:1])
-    found = IdChecks().look_at(pl.concat([rows, rows.with_columns(pl.lit(value).alias(column))]))
+    found = derive_ids(pl.concat([rows, rows.with_columns(pl.lit(value).alias(column))]))
     assert sorted({one[0] for one in found.wrong}) == sorted(kinds)
     assert len(told(found.wrong)) == len(kinds)
 
 
 def test_ids_that_were_given_are_counted_and_not_judged() -> None:
     rows = named_rows(TEXTS[:1]).with_columns(pl.lit("p_1").alias("pair_id"))
-    assert IdChecks().look_at(rows) == Derived({}, 1)
+    assert derive_ids(rows) == Derived({}, 1)
 
 
 STAMP = {"run_id": "run_1", "created_at": now()}
