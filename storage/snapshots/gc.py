@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,9 +89,11 @@ def _is_signed(found: Verification) -> bool:
 
 def _left_over(snapshots_dir: Path) -> Iterator[Removable]:
     for folder in sorted(snapshots_dir.glob(".cutting-*")):
-        touched = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-        if time.time() - touched > LEFT_OVER_SECONDS:
-            yield Removable(folder.name, "left behind by a cut that was stopped", _n_bytes(folder), is_snapshot=False)
+        with suppress(FileNotFoundError):  # a living cut goes on meanwhile
+            touched = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+            if time.time() - touched > LEFT_OVER_SECONDS:
+                why = "left behind by a cut that was stopped"
+                yield Removable(folder.name, why, _n_bytes(folder), is_snapshot=False)
     for folder in sorted(snapshots_dir.glob(f"{_REMOVING}*")):
         yield Removable(folder.name, "left behind by a removal that was stopped", _n_bytes(folder), is_snapshot=False)
 
