@@ -105,7 +105,7 @@ def test_altered_bytes_are_found_by_the_check_and_a_missing_file_at_a_glance(sho
     assert problems == ("lineage.parquet: this file is missing",)
 
 
-def test_two_snapshots_are_compared_row_by_row(shop: Shop, served_store: Store) -> None:
+def test_two_snapshots_are_compared_row_by_row(shop: Shop) -> None:
     """Without the adjudicated rows and with pair 1 in a tier of its own: 2 train and 1 dev go, 1 train moves."""
     cleo, root = shop.people["cleo"], shop.workspace.root
     older = cut(shop)
