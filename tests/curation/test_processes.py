@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from curation.processes import Processes
 from tests.conftest import ROOT
 
@@ -29,11 +27,23 @@ def test_small_work_is_done_here_one_piece_at_a_time() -> None:
         assert list(done) == [(1, os.getpid()), (2, os.getpid())]
 
 
-def test_long_work_is_done_elsewhere_in_order_and_a_mistake_in_it_is_told() -> None:
+MAPS = """
+from curation.processes import Processes
+
+if __name__ == "__main__":
     with Processes(2, alone_seconds=0) as processes:
-        assert list(processes.map(abs, range(-20, 0))) == list(range(20, 0, -1))
-        with pytest.raises(ValueError, match="chr"):
-            list(processes.map(chr, [65, -1]))
+        print(*processes.map(abs, range(-20, 0)))
+        list(processes.map(chr, [65, -1]))
+"""
+
+
+def test_long_work_is_done_elsewhere_in_order_and_a_mistake_in_it_is_told(tmp_path: Path) -> None:
+    # a program of its own, as a verb is: whoever runs the tests may be none that processes can be started from
+    (tmp_path / "maps.py").write_text(MAPS)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, tmp_path / "maps.py"], env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(number) for number in range(20, 0, -1)]
+    assert done.returncode == 1 and "ValueError: chr()" in done.stderr
 
 
 STARTS_AND_WAITS = """
