@@ -136,5 +136,5 @@ def test_a_reason_on_a_test_pair_is_not_told(shop: Store) -> None:
 
 @pytest.mark.parametrize("unknown", ["c_none", "pr_none", "nothing at all", ""])
 def test_an_id_nobody_knows_is_refused_with_where_to_find_one(shop: Store, unknown: str) -> None:
-    with pytest.raises(UserError, match="holds no candidate.*Find one"):
+    with pytest.raises(UserError, match=r"holds no candidate.*Find one"):
         why(shop, unknown)
