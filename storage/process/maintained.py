@@ -96,7 +96,8 @@ select n.place, n.candidate_id, n.pair_id,
     n.n_answers::integer as n_answers, n.n_required::integer as n_required, n.cause,
     -- What people decide most about comes first: named causes, then the machine's doubt. A blind audit is drawn by
     -- chance and stays where it would have been: at the head of the queue everybody would know it for one.
-    (len(list_filter(string_split(n.cause, ', '), lambda x: x not in ('', 'blind_audit'))) + 1
+    (len(string_split(n.cause, ', ')) - (n.cause = '')::integer + 1
+        - list_contains(string_split(n.cause, ', '), 'blind_audit')::integer
         - coalesce(nullif(n.confidence, 'nan'::double), 0))::double as priority
 from needs n
 left join screened s using (candidate_id)
