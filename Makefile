@@ -32,6 +32,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases --follow-imports=silent benchmarks
 
 check: lint test
 

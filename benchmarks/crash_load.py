@@ -161,6 +161,7 @@ def cut(root: Path, _number: int) -> None:
                 rule_book=[rule],
                 scale=SCALE,
                 left_out={},
+                n_shared_docs=0,
                 cutter=key,
                 pins=pins,
             )

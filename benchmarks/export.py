@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def main() -> None:
 def _measure(report: Report, folder: Path, source: Source, *, n_repeats: int) -> None:
     n_rows = source.manifest.n_rows
     works: dict[str, Callable[[Path], Any]] = {
-        one.name: (lambda place, one=one: _export(place, source, one.name)) for one in (*TABLE_FORMATS, *LINE_FORMATS)
+        one.name: partial(_export, source=source, name=one.name) for one in (*TABLE_FORMATS, *LINE_FORMATS)
     }
     works["a json.dumps loop"] = lambda place: _dump(place, source)
     works["ingest: BEIR layout, checked"] = lambda _: _take_in(folder / "beir", "beir", None)

@@ -17,6 +17,8 @@ from review_app.server.visitors import Visitor
 from storage.errors import UnavailableError
 
 LOOK_SECONDS = 2.0
+# The page from which somebody logged out is on its way to the login page already, and is left to it.
+GRACE_SECONDS = 1.5
 
 
 class Who(Protocol):
@@ -64,13 +66,28 @@ class _Watched:
                 is_active = message is not None and is_a_persons(message)
                 if not await self._is_still(is_active=is_active):
                     self._is_over = True
-                    await _send_away(self._send)
+                    await self._end(None if message is not None else coming)
                     return {"type": "websocket.disconnect", "code": 1008}
                 if message is not None:
                     return message
         finally:
             if not coming.done():
                 coming.cancel()
+
+    async def _end(self, coming: asyncio.Future[Message] | None) -> None:
+        """Send the page away unless it goes by itself; what else it still sends is not heard."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() + GRACE_SECONDS
+        while (left := last - loop.time()) > 0:
+            coming = coming or asyncio.ensure_future(self._receive())
+            done, _ = await asyncio.wait({coming}, timeout=left)
+            if done and coming.result()["type"] != "websocket.receive":
+                return
+            if done:
+                coming = None
+        if coming is not None:
+            coming.cancel()
+        await _send_away(self._send)
 
     async def send(self, message: Message) -> None:
         """Send what the page draws, while it is theirs."""

@@ -26,6 +26,11 @@ PREVIEW_KEY = "tiers.preview"
 
 def draw_count(page: Page, outlook: Outlook) -> None:
     """Say when the count was taken and what came since; count anew on demand."""
+    with st.container():  # one place, however much is said: what stands below would else be drawn twice for a moment
+        _draw_count(page, outlook)
+
+
+def _draw_count(page: Page, outlook: Outlook) -> None:
     work, stand = outlook.work, outlook.stand
     if work is not None and not work.is_over:
         draw_work(page, work, page.say("tiers.counting"))

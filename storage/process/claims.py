@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,13 +104,13 @@ class ClaimDesk:
         self._waiting: dict[str, _Waiting] = {}
         self._floor = _FIRST  # every queue row ranked up to here is in the head
         self._leases: dict[str, dict[str, datetime]] | None = None
-        self._leased: dict[
-            str, set[str]
-        ] = {}  # candidates that were leased, by pair: a newer one may have replaced them
+        # candidates that were leased, by pair: a newer one may have replaced them
+        self._leased: dict[str, set[str]] = {}
         self._committed: dict[tuple[str, str], datetime] = {}  # (candidate, account) -> end of a lease that is on disk
         self._unfolded: Counter[tuple[str, str]] = Counter()  # (pair, account) of answers acknowledged, not committed
         self._answering: dict[str, set[str]] = {}  # the same, accounts by pair
         self._put_off = PutOff(self._connection)
+        self._noted: deque[list[DeskAct]] = deque()  # acts acknowledged, taken in by whoever next holds the lock
 
     def close(self) -> None:
         with self._lock:
@@ -126,6 +126,7 @@ class ClaimDesk:
         put off comes when there is nothing else. With `among`, only these are looked at, in their order.
         """
         with self._lock:
+            self._take_noted()
             leases = self._running_leases(at)
             if among is None:
                 chosen = self._first_free(account, n, leases, at)
@@ -153,14 +154,15 @@ class ClaimDesk:
         )
         return Chosen([waiting.candidate_id for waiting in chosen], rows)
 
-    def follow(self, acts: Iterable[DeskAct]) -> None:
-        """Take in acts that are acknowledged: what is put off, and no longer."""
-        with self._lock:
-            self._put_off.follow(acts)
+    def note(self, acts: list[DeskAct]) -> None:
+        """Note acts that are acknowledged: every later claim knows of them, before any fold. Waits for no claim."""
+        if acts:
+            self._noted.append(acts)
 
     def catch_up(self, acts: Iterable[DeskAct]) -> None:
-        """Take in acts that are committed, as far as `follow` was not told of them."""
+        """Take in acts that are committed, as far as they were not noted before."""
         with self._lock:
+            self._take_noted()
             self._put_off.catch_up(acts)
 
     def hold(self, leases: Iterable[tuple[str, str, datetime]]) -> None:
@@ -173,17 +175,11 @@ class ClaimDesk:
                 holders[account] = max(until, holders.get(account, until))
                 self._committed[candidate_id, account] = until
 
-    def note_answers(self, answers: Iterable[tuple[str, str]]) -> None:
-        """Note (pair_id, account) of answers that are acknowledged: their pairs are theirs no more, before any fold."""
+    def forget_noted(self, acts: Iterable[DeskAct]) -> None:
+        """Forget noted acts: they are committed, and `update` has brought what follows from them."""
         with self._lock:
-            for pair_id, account in answers:
-                self._unfolded[pair_id, account] += 1
-                self._answering.setdefault(pair_id, set()).add(account)
-
-    def forget_answers(self, answers: Iterable[tuple[str, str]]) -> None:
-        """Forget noted answers: they are committed, and `update` has brought what follows from them."""
-        with self._lock:
-            for pair_id, account in answers:
+            self._take_noted()
+            for pair_id, account in _answers(acts):
                 self._unfolded[pair_id, account] -= 1
                 if self._unfolded[pair_id, account] <= 0:
                     del self._unfolded[pair_id, account]
@@ -195,6 +191,7 @@ class ClaimDesk:
     def update(self, derived: Iterable[pa.Table]) -> None:
         """Bring the head up to date with candidates whose standing was derived anew and is committed."""
         with self._lock:
+            self._take_noted()
             for rows in derived:
                 if self._floor == _FIRST:
                     return  # nothing is read yet
@@ -209,6 +206,14 @@ class ClaimDesk:
         """Read the head anew when it is next asked."""
         with self._lock:
             self._forget()
+
+    def _take_noted(self) -> None:
+        while self._noted:
+            acts = self._noted.popleft()
+            for pair_id, account in _answers(acts):
+                self._unfolded[pair_id, account] += 1
+                self._answering.setdefault(pair_id, set()).add(account)
+            self._put_off.follow(acts)
 
     def _forget(self) -> None:
         self._order, self._waiting, self._floor = [], {}, _FIRST
@@ -353,3 +358,8 @@ class ClaimDesk:
             }
             self._committed = {named: until for named, until in self._committed.items() if until > at}
         return self._leases
+
+
+def _answers(acts: Iterable[DeskAct]) -> list[tuple[str, str]]:
+    """Return (pair_id, account) of the acts that close a pair for their account."""
+    return [(act.pair_id, act.account) for act in acts if act.act not in ("withdrawn", "later")]

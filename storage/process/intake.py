@@ -196,8 +196,7 @@ class Intake:
             news = [ask for ask, held in zip(asks, counts, strict=True) if _is_news(ask, held)]
             for ask in news:
                 ask.sequence = sequence
-                self._owner.desk.note_answers(_answers(ask.request))
-                self._owner.desk.follow(acts_of(ask.request))
+                self._owner.desk.note(acts_of(ask.request))
             self._hand_over(news)
         for ask, held in zip(asks, counts, strict=True):
             ask.done.set_result(held)
@@ -301,7 +300,7 @@ class Intake:
             if not is_direct:
                 if isinstance(outcome, Exception):
                     self._set_aside(ask, outcome)
-                self._owner.desk.forget_answers(_answers(ask.request))
+                self._owner.desk.forget_noted(acts_of(ask.request))
                 self._folded.put(ask)
         with self._changed:
             self._n_folded += len(group)
@@ -353,11 +352,6 @@ class Intake:
         path = self._owner.publish()
         self._publish_after = next_publish_at(time.monotonic(), _cpu_seconds() - before)
         return path
-
-
-def _answers(request: Request) -> list[tuple[str, str]]:
-    """Return (pair_id, account) of the answers among a request's rows: acts that close a pair for their account."""
-    return [(act.pair_id, act.account) for act in acts_of(request) if act.act not in ("withdrawn", "later")]
 
 
 def _is_news(ask: _Ask, held: Counts) -> bool:

@@ -150,10 +150,10 @@ class Journal:
         with self._lock:
             segments = self._segments()
             after_last = max(1, self._last_needed + 1) if self._file is None else 0  # 0: it is being written
-            following = [first for first, _ in segments[1:]] + [after_last]
-            for (_, path), next_first in zip(segments, following, strict=False):
-                if 0 < next_first <= up_to + 1:
-                    path.unlink(missing_ok=True)
+        following = [first for first, _ in segments[1:]] + [after_last]
+        for (_, path), next_first in zip(segments, following, strict=False):
+            if 0 < next_first <= up_to + 1:  # removing hundreds of megabytes takes long: records are written meanwhile
+                path.unlink(missing_ok=True)
 
     def n_bytes(self) -> int:
         """Return the size of all segments."""

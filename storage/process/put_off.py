@@ -45,6 +45,7 @@ class PutOff:
         self._pairs: dict[str, dict[str, str]] = {}  # account -> pair -> the act that says so
         self._to_read_again: set[str] = set()  # accounts that undid something
         self._followed: set[str] = set()  # acts taken in that are not committed yet
+        self._missed: set[str] = set()  # acts not committed yet of accounts that were not read when they came
         self._taken_up: set[tuple[str, str]] = set()  # (account, pair) claimed again since, or perhaps
 
     def forget(self) -> None:
@@ -76,8 +77,11 @@ class PutOff:
     def follow(self, acts: Iterable[DeskAct]) -> None:
         """Take in acts that are acknowledged."""
         for act in acts:
-            self._followed.add(act.response_id)
-            self._follow(act)
+            if act.account in self._pairs:
+                self._followed.add(act.response_id)
+                self._follow(act)
+            else:  # what is read before the act is committed will lack it
+                self._missed.add(act.response_id)
 
     def catch_up(self, acts: Iterable[DeskAct]) -> None:
         """Take in acts that are committed, unless that was done when they were acknowledged: claims came since."""
@@ -86,6 +90,9 @@ class PutOff:
                 self._followed.discard(act.response_id)
             else:
                 self._follow(act)
+                if act.response_id in self._missed and act.act == "later":
+                    self._taken_up.add((act.account, act.pair_id))  # it may have been claimed again unseen
+                self._missed.discard(act.response_id)
             if act.act == "withdrawn":
                 self._to_read_again.add(act.account)  # the store knows now what is undone
 

@@ -19,8 +19,8 @@ from storage.people.keys import Cost, create_key
 from storage.runs import Run
 from storage.store import Store
 from storage.workspace import Workspace
+from tests.conftest import PASSWORD
 
-PASSWORD = "a password for tests"
 CHEAP = Cost(iterations=1, lanes=1, memory_kib=64)
 ROLES = {
     "ana": Role.REVIEWER,

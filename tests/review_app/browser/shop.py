@@ -17,11 +17,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from curation.init_commands import init
+from storage.people.accounts import Role
 from storage.store import Store
 from storage.workspace import Workspace
-from tests.conftest import ROOT
+from tests.conftest import PASSWORD, ROOT
+from tests.review_app.server import served_app
 
-PASSWORD = "a password for tests"
 ROLES = {
     "root": "admin",
     "ana": "reviewer",
@@ -115,16 +117,11 @@ def make_shop(folder: Path, *, n_pairs: int = 120) -> Shop:
     shop.home.mkdir(parents=True)
     (shop.home / "password").write_text(PASSWORD)
     (shop.home / "password").chmod(0o600)
-    subprocess.run(
-        [sys.executable, "-m", "afrel", "init", str(shop.root), "--scale", "0-3"],
-        env=shop.env,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    for name, role in ROLES.items():
-        shop.afrel("account", "add", name, "--role", role, account=None if name == "root" else "root")
-    with shop.store() as store:
+    init(shop.root)
+    people = served_app.Shop(shop.root, shop.home)
+    with Store.embedded(shop.root) as store:
+        for name, role in ROLES.items():
+            people.add_person(store, name, Role(role))
         add_rule(store)
         numbered = [candidate_rows(n) for n in range(n_pairs)]
         tables = numbered[0] if numbered else {}

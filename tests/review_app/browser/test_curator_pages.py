@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import stop_store_process
 from tests.review_app import tier_shop
 from tests.review_app.browser.shop import PASSWORD, Shop, log_in
+from tests.review_app.chromium import SLOW
 
 pytestmark = pytest.mark.browser
-SLOW = 60_000  # ms; a machine that does much else at once
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def opened(browser: Browser, shop: Shop, account: str, path: str, **options: obj
     """Return a page that fails the test when it asks anybody else, or a script of it fails."""
     page = log_in(browser, shop, account, path=path, **options)
     page.set_default_timeout(SLOW)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     return page
 
 
@@ -54,7 +54,7 @@ def test_sql_is_typed_completed_run_and_taken_away(browser: Browser, curated: Sh
     page.on(
         "request", lambda r: outside.append(r.url) if not r.url.startswith((curated.url, "data:", "blob:")) else None
     )
-    expect(page.get_by_text("current_judgments")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("current_judgments")).to_be_visible()
     text = page.get_by_role("textbox", name="SQL", exact=True)
     text.click()
     page.keyboard.type("select spl")
@@ -62,16 +62,16 @@ def test_sql_is_typed_completed_run_and_taken_away(browser: Browser, curated: Sh
     page.keyboard.type(", '=1+1' as cell, count(*) as n from pairs group by all order by n desc, split")
     expect(text).to_have_value(re.compile(r"^select split, '=1"))
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_text("Rows: 3, columns: 3")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("glide-cell-0-2")).to_have_text("test", timeout=SLOW)
+    expect(page.get_by_text("Rows: 3, columns: 3")).to_be_visible()
+    expect(page.get_by_test_id("glide-cell-0-2")).to_have_text("test")
     assert cells(page) == ["train", "=1+1", "12", "dev", "=1+1", "4", "test", "=1+1", "4"]
     page.locator("[data-testid=stDataFrame]").first.hover()
     expect(page.locator('[aria-label^="Search"]').first).to_be_visible()
     expect(page.locator('[aria-label^="Download as CSV"]').first).to_be_hidden()
-    with page.expect_download(timeout=SLOW) as csv:
+    with page.expect_download() as csv:
         page.get_by_role("button", name="CSV").click()
     assert Path(csv.value.path()).read_text(encoding="utf-8-sig").splitlines()[:2] == ["split,cell,n", "train,'=1+1,12"]
-    with page.expect_download(timeout=SLOW) as told:
+    with page.expect_download() as told:
         page.get_by_role("button", name="JSON").click()
     assert json.loads(Path(told.value.path()).read_text())[0] == {"split": "train", "cell": "=1+1", "n": 12}
     assert outside == []
@@ -97,12 +97,12 @@ def test_what_is_typed_outlives_the_page_and_a_query_is_stopped(browser: Browser
     slow = "select count(*) from range(1000000) a, range(1000000) b where a.range + b.range = -1"
     text.fill(slow)
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_text("The query is running.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The query is running.")).to_be_visible()
     page.get_by_role("link", name="Progress").click()
     page.get_by_role("link", name="SQL").click()
-    expect(page.get_by_role("textbox", name="SQL", exact=True)).to_have_value(slow, timeout=SLOW)
+    expect(page.get_by_role("textbox", name="SQL", exact=True)).to_have_value(slow)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("the query was stopped")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("the query was stopped")).to_be_visible()
     expect(page.get_by_role("button", name="Run")).to_be_enabled()
     page.context.close()
 
@@ -115,14 +115,14 @@ def test_text_of_others_runs_nowhere_in_an_answer(browser: Browser, curated: Sho
            union all select '[x](javascript:window.ran=1)', 3"""
     )
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_text("Rows: 2, columns: 2")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Rows: 2, columns: 2")).to_be_visible()
     page.locator("summary", has_text="Chart").click()
-    expect(page.locator("[data-testid=stVegaLiteChart]")).to_be_visible(timeout=SLOW)
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_be_visible()
     text = page.get_by_role("textbox", name="SQL", exact=True)
     text.fill('select "![x](https://evil.example/a.png) [y](https://evil.example)" from judgments')
     page.keyboard.press("Control+Enter")
     told = page.get_by_test_id("stAlert")
-    expect(told).to_contain_text("there is no column ![x](https", timeout=SLOW)
+    expect(told).to_contain_text("there is no column ![x](https")
     assert told.locator("img, a").count() == 0
     assert page.evaluate("window.ran") == 0
     page.context.close()
@@ -131,21 +131,21 @@ def test_text_of_others_runs_nowhere_in_an_answer(browser: Browser, curated: Sho
 def test_a_predicate_is_tried_by_keyboard_and_an_audit_marked_by_it(browser: Browser, curated: Shop) -> None:
     page = opened(browser, curated, "cleo", "/tiers")
     clear = page.get_by_label("Predicate of clear")
-    expect(clear).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("over 20 settled pairs")).to_be_visible(timeout=SLOW)
+    expect(clear).to_be_visible()
+    expect(page.get_by_text("over 20 settled pairs")).to_be_visible()
     clear.fill("origin = 'import'")
     clear.press("Control+Enter")
-    expect(page.get_by_text("Rows that would change their tier")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Rows that would change their tier")).to_be_visible()
     page.get_by_role("button", name="Discard changes").click()
-    expect(page.get_by_text("Rows that would change their tier")).to_have_count(0, timeout=SLOW)
-    expect(clear).to_have_count(1, timeout=SLOW)
-    expect(clear).to_have_value(re.compile("^.is_unanimous"), timeout=SLOW)
+    expect(page.get_by_text("Rows that would change their tier")).to_have_count(0)
+    expect(clear).to_have_count(1)
+    expect(clear).to_have_value(re.compile("^.is_unanimous"))
     page.get_by_role("radio", name="Audit").click()
     page.get_by_role("button", name="Draw 20 rows").click()
-    expect(page.get_by_text("Row 1 of 13")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Row 1 of 13")).to_be_visible()
     for place, key in enumerate("yyn", start=2):
         page.keyboard.press(key)
-        expect(page.get_by_text(f"Row {place} of 13")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text(f"Row {place} of 13")).to_be_visible()
     expect(page.get_by_text("2 of 3 are right so far")).to_be_visible()
     page.context.close()
 
@@ -162,7 +162,7 @@ def test_a_curator_cuts_and_an_adjudicator_signs_checks_and_revokes(browser: Bro
     dora = opened(browser, curated, "dora", "/tiers")
     dora.get_by_role("radio", name="Snapshots").click()
     dora.locator("summary", has_text="Sign").click()
-    expect(dora.get_by_text("tiers 1, 3, rows 20")).to_be_visible(timeout=SLOW)
+    expect(dora.get_by_text("tiers 1, 3, rows 20")).to_be_visible()
     dora.get_by_label("Password of dora").first.fill(PASSWORD)
     dora.get_by_role("button", name="Sign", exact=True).click()
     expect(dora.get_by_text("Signed: tiers 1, 3.")).to_be_visible(timeout=2 * SLOW)
@@ -173,7 +173,7 @@ def test_a_curator_cuts_and_an_adjudicator_signs_checks_and_revokes(browser: Bro
     dora.get_by_label("Why, for whoever trained on it").fill("wrong size rule")
     dora.get_by_label("Password of dora").last.fill(PASSWORD)
     dora.get_by_role("button", name="Revoke", exact=True).click()
-    expect(dora.get_by_text("dora revoked this snapshot")).to_be_visible(timeout=SLOW)
+    expect(dora.get_by_text("dora revoked this snapshot")).to_be_visible()
     for page in (cleo, dora):
         page.context.close()
 
@@ -184,7 +184,7 @@ def test_a_new_account_logs_in_with_what_was_handed_over(browser: Browser, curat
     root.get_by_label("Password of root, which is you").first.fill(PASSWORD)
     root.get_by_role("button", name="Add the account").click()
     handed = root.get_by_text("Log in as fay with the password")
-    expect(handed).to_be_visible(timeout=SLOW)
+    expect(handed).to_be_visible()
     made_up = re.search(r"the password (\S+)", handed.inner_text())
     assert made_up is not None
     fay = browser.new_context().new_page()
@@ -192,7 +192,7 @@ def test_a_new_account_logs_in_with_what_was_handed_over(browser: Browser, curat
     fay.locator('input[autocomplete="username"]').fill("fay")
     fay.locator('input[type="password"]').fill(made_up[1])
     fay.keyboard.press("Enter")
-    expect(fay.get_by_text("fay · reviewer")).to_be_visible(timeout=SLOW)
+    expect(fay.get_by_text("fay · reviewer")).to_be_visible()
     for page in (root, fay):
         page.context.close()
 
@@ -206,7 +206,7 @@ def test_pages_are_drawn_in_both_languages_and_themes(
     page = opened(browser, curated, "root", path, locale=locale, color_scheme=scheme)
     page.on("console", lambda told: failed.append(told.text) if told.type == "error" else None)
     page.reload()
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.wait_for_timeout(1500)
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     assert failed == []

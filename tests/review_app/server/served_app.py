@@ -24,10 +24,9 @@ from storage.people.keys import Cost, create_key
 from storage.rows import AccountRow
 from storage.store import Store
 from storage.workspace import Workspace
-from tests.conftest import ROOT, stop_store_process
+from tests.conftest import PASSWORD, ROOT, stop_store_process
 from tests.review_app.review_rows import add_pair
 
-PASSWORD = "eight or more"
 CHEAP = Cost(iterations=1, memory_kib=64)
 PEOPLE = {
     "ana": Role.REVIEWER,

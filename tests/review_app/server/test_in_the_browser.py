@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import ROOT
+from tests.review_app.chromium import SLOW, found_chromium, launched
 from tests.review_app.server.served_app import PASSWORD, ServedApp, Shop, free_port, serve
 from tests.review_app.server.tiny_proxy import Proxy, certificate, run_proxy
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
+    pytest.mark.skipif(found_chromium() is None, reason="no Chromium"),
 ]
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
+    with launched() as opened:
+        yield opened
 
 
 class Watched:
@@ -53,7 +46,7 @@ class Watched:
 def opened(browser: Browser, **options: object) -> Iterator[tuple[Page, Watched]]:
     context = browser.new_context(locale="en-US", **options)  # type: ignore[arg-type]
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(SLOW)
     try:
         yield page, Watched(page)
     finally:
@@ -148,7 +141,7 @@ def test_logging_out_everywhere_takes_the_other_browser_to_the_login_page(app: S
         expect(here.locator(".said")).to_have_text("You are logged out in every browser.")
         started = time.monotonic()
         expect(there.locator(".said")).to_have_text("Your login has ended. Log in again to go on where you were.")
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 15  # three seconds and a half, on a machine that does much else
         assert "next=review" in there.url
         log_in(there, "dora")
         assert there.url == f"{app.url}/review"
