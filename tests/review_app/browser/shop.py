@@ -22,6 +22,7 @@ from storage.people.accounts import Role
 from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import PASSWORD, ROOT
+from tests.review_app.chromium import SLOW
 from tests.review_app.server import served_app
 
 ROLES = {
@@ -104,11 +105,18 @@ class Shop:
             self.process.wait(30)
             self.process = None
 
-    def responses(self, account: str) -> list[dict[str, Any]]:
-        """Return what an account's acts are in the store, the first first."""
-        with self.store() as store:
-            rows = store.read("own_trail", account=account, before="9999-01-01", n=1000).to_pylist()
-        return list(reversed(rows))
+    def responses(self, account: str, *, n: int = 0) -> list[dict[str, Any]]:
+        """Return what an account's acts are in the store, the first first; wait a while for n of them to be there.
+
+        A browser says saved before it has found what another tab left behind.
+        """
+        deadline = time.monotonic() + SLOW / 1000
+        while True:
+            with self.store() as store:
+                rows = store.read("own_trail", account=account, before="9999-01-01", n=1000).to_pylist()
+            if len(rows) >= n or time.monotonic() > deadline:
+                return list(reversed(rows))
+            time.sleep(0.2)
 
 
 def make_shop(folder: Path, *, n_pairs: int = 120) -> Shop:
@@ -252,6 +260,7 @@ def _stamp() -> dict[str, Any]:
 def log_in(browser: Browser, shop: Shop, account: str, *, path: str = "/review", **options: Any) -> Page:
     """Return a page of a browser of its own, logged in and at a path."""
     context: BrowserContext = browser.new_context(viewport={"width": 1366, "height": 800}, **options)
+    context.set_default_timeout(SLOW)
     page = context.new_page()
     enter(page, shop, account, path=path)
     return page
@@ -263,6 +272,6 @@ def enter(page: Page, shop: Shop, account: str, *, path: str = "/review") -> Non
     page.locator('input[autocomplete="username"]').fill(account)
     page.locator('input[type="password"]').fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "/login" not in url, timeout=30_000)
+    page.wait_for_url(lambda url: "/login" not in url)
     if not page.url.endswith(path):
         page.goto(f"{shop.url}{path}")

@@ -66,7 +66,7 @@ def disputed(served: Shop) -> list[str]:
 
 def open_desk(browser: Browser, served: Shop, account: str = "dora", **options: Any) -> Page:
     page = log_in(browser, served, account, path="/adjudicate", **options)
-    expect(page.locator(".af-pairs li").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".af-pairs li").first).to_be_visible()
     expect(page.locator(".af-query")).to_be_visible()
     return page
 
@@ -78,7 +78,7 @@ def look_at(page: Page, candidate_id: str) -> None:
 
 
 def saved(page: Page) -> None:
-    expect(page.locator(".af-saved")).to_have_attribute("data-state", "saved", timeout=20_000)
+    expect(page.locator(".af-saved")).to_have_attribute("data-state", "saved")
 
 
 def status(page: Page) -> str:
@@ -185,7 +185,7 @@ def test_sending_back_asks_the_same_people_again_and_tells_them_why(
         assert (row["status"], row["n_required"]) == ("awaiting_review", 2)
     page.context.close()
     ana = log_in(browser, served, "ana", path="/list")
-    expect(ana.locator(".af-query")).to_be_visible(timeout=30_000)
+    expect(ana.locator(".af-query")).to_be_visible()
     ana.keyboard.press("/")
     ana.get_by_role("combobox").fill(f"red sofa {int(disputed[0][3:], 16)}")
     ana.keyboard.press("Enter")  # before its answer has come
@@ -198,7 +198,7 @@ def test_sending_back_asks_the_same_people_again_and_tells_them_why(
     saved(ana)
     ana.context.close()
     bo = log_in(browser, served, "bo", path="/review")  # what came back stands first
-    expect(bo.locator(".af-query")).to_contain_text(f"red sofa {int(disputed[0][3:], 16)}", timeout=30_000)
+    expect(bo.locator(".af-query")).to_contain_text(f"red sofa {int(disputed[0][3:], 16)}")
     expect(bo.locator(".af-why")).to_contain_text("please look again: look at the <b>width</b>")
     bo.context.close()
 
@@ -245,7 +245,7 @@ def test_a_decision_without_a_network_is_kept_and_taken_once(
     page.close(run_before_unload=False)
     again.context.set_offline(False)
     again.goto(f"{served.url}/adjudicate")
-    expect(again.locator(".af-pairs li").first).to_be_visible(timeout=20_000)
+    expect(again.locator(".af-pairs li").first).to_be_visible()
     saved(again)
     with served.store() as store:
         rows = store.read("judgments_on_pair", pair_id=disputed[0].replace("c_", "p_")).to_pylist()

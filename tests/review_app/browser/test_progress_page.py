@@ -14,8 +14,6 @@ from tests.review_app.browser.shop import Shop, log_in
 
 pytestmark = pytest.mark.browser
 
-SECONDS = 20_000
-
 
 @pytest.fixture(scope="module", autouse=True)
 def answered(shop: Shop) -> None:
@@ -34,8 +32,8 @@ def answered(shop: Shop) -> None:
 
 def opened(browser: Browser, shop: Shop, account: str, **options: str) -> Page:
     page = log_in(browser, shop, account, path="/progress", **options)
-    expect(page.locator("canvas").first).to_be_visible(timeout=SECONDS)
-    expect(page.get_by_text("Being counted")).to_have_count(0, timeout=SECONDS)
+    expect(page.locator("canvas").first).to_be_visible()
+    expect(page.get_by_text("Being counted")).to_have_count(0)
     page.wait_for_timeout(1000)
     return page
 
@@ -71,7 +69,7 @@ def test_no_one_else_stands_in_what_the_server_sends_a_reviewer(browser: Browser
 
     page.on("websocket", listen)
     page.goto(f"{shop.url}/progress")
-    expect(page.get_by_text("The team gave 24 answers", exact=False)).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("The team gave 24 answers", exact=False)).to_be_visible()
     page.wait_for_timeout(1000)
     sent = b"".join(frames)
     assert b"yours" in sent and b"ana" in sent
@@ -84,6 +82,6 @@ def test_the_page_draws_in_both_themes_and_languages(browser: Browser, shop: Sho
     page = opened(browser, shop, "eli", color_scheme=scheme, locale=locale)
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.reload()
-    expect(page.locator("canvas").first).to_be_visible(timeout=SECONDS)
+    expect(page.locator("canvas").first).to_be_visible()
     page.wait_for_timeout(1000)
     assert problems == []

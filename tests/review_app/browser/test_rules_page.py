@@ -16,7 +16,6 @@ from tests.review_app.browser.shop import Shop, log_in
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=window.hit=1> [a](javascript:window.hit=1) <script>window.hit=1</script>"
-SECONDS = 20_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +35,7 @@ def proposed(shop: Shop) -> None:
 @pytest.fixture
 def page(browser: Browser, shop: Shop) -> Page:
     page = log_in(browser, shop, "dora", path="/rules")
-    expect(page.locator("canvas").first).to_be_visible(timeout=SECONDS)
+    expect(page.locator("canvas").first).to_be_visible()
     page.get_by_text(re.compile("^Proposed")).first.click()
     drawn(page)
     return page
@@ -44,7 +43,7 @@ def page(browser: Browser, shop: Shop) -> Page:
 
 def drawn(page: Page) -> None:
     """Wait until the page has been drawn to its end."""
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=SECONDS)
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
     page.wait_for_timeout(700)
 
 
@@ -69,12 +68,12 @@ def test_a_list_is_gone_through_by_keyboard(page: Page, shop: Shop) -> None:
     press(page, "j")
     first = heading(page)
     press(page, "a")
-    expect(page.get_by_text("1 approved.")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("1 approved.")).to_be_visible()
     second = heading(page)
     assert second != first
     press(page, "x")
     press(page, "2")
-    expect(page.get_by_text("1 rejected.")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("1 rejected.")).to_be_visible()
     made = decisions(shop)[before:]
     assert [(row["decision"], row["reason"]) for row in made] == [
         ("approve", None),
@@ -94,9 +93,9 @@ def test_rules_are_marked_and_approved_together_by_keyboard(page: Page, shop: Sh
         page.wait_for_timeout(200)
         page.keyboard.press("ArrowDown")
         page.wait_for_timeout(200)
-    expect(page.get_by_role("button", name="Approve 3 marked")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("button", name="Approve 3 marked")).to_be_visible()
     press(page, "a")
-    expect(page.get_by_text("3 approved.")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("3 approved.")).to_be_visible()
     assert [row["decision"] for row in decisions(shop)[before:]] == ["approve"] * 3
 
 
@@ -106,7 +105,7 @@ def test_a_double_click_counts_once(page: Page, shop: Shop) -> None:
     page.get_by_role("button", name=re.compile("^Approve")).dblclick()
     # whichever click is told of last
     told = page.get_by_text(re.compile("approved\\.|decided before"))
-    expect(told.first).to_be_visible(timeout=SECONDS)
+    expect(told.first).to_be_visible()
     drawn(page)
     time.sleep(1)
     assert len(decisions(shop)) - before == 1
@@ -142,9 +141,9 @@ def test_the_page_draws_in_both_themes_and_languages(browser: Browser, shop: Sho
     page = log_in(browser, shop, "cleo", path="/rules", color_scheme=scheme, locale=locale)
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    expect(page.locator("canvas").first).to_be_visible(timeout=SECONDS)
+    expect(page.locator("canvas").first).to_be_visible()
     drawn(page)
     press(page, "j")
     press(page, "e")
-    expect(page.locator("textarea")).to_have_count(2, timeout=SECONDS)
+    expect(page.locator("textarea")).to_have_count(2)
     assert problems == []

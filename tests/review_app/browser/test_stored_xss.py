@@ -85,7 +85,7 @@ def test_no_payload_runs_on_the_review_card(browser: Browser, poisoned: Shop) ->
     page = log_in(browser, poisoned, "ana")
     watch = Watch(page, poisoned.url).begin()
     page.reload()
-    expect(page.locator(".af-query")).to_be_visible(timeout=20_000)
+    expect(page.locator(".af-query")).to_be_visible()
     page.keyboard.press("g")
     seen = set()
     for _ in range(len(PAYLOADS)):
@@ -127,7 +127,7 @@ def test_no_payload_runs_on_any_page(browser: Browser, poisoned: Shop, account: 
     page.reload()
     for name in [one for one in PAGES if is_open_to(one, ROLE_ACCOUNTS[account])]:
         page.goto(f"{poisoned.url}/{name}")
-        page.get_by_role("main").wait_for(timeout=20_000)
+        page.get_by_role("main").wait_for()
         page.wait_for_timeout(2500)
         for key in ("j", "Enter", "2", "k"):
             page.keyboard.press(key)
@@ -140,7 +140,7 @@ def test_no_payload_runs_on_any_page(browser: Browser, poisoned: Shop, account: 
 
 def test_the_page_may_run_no_script_that_is_not_ours(browser: Browser, poisoned: Shop) -> None:
     page = log_in(browser, poisoned, "ana")
-    expect(page.locator(".af-review")).to_be_visible(timeout=20_000)
+    expect(page.locator(".af-review")).to_be_visible()
     refused = page.evaluate(
         """() => new Promise((done) => {
             document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
