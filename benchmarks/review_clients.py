@@ -1,8 +1,8 @@
-"""Reviewers without a browser: each logs in, holds a dozen cards, and sends an answer a second.
+"""Reviewers without a browser: each logs in, holds as many cards as the page would, and sends an answer a second.
 
 They speak what the card speaks: the login form, the session's cookie and csrf token, one act per POST to /api/acts,
-and, when seven tenths of the hand are left, a POST to /api/claim that names those and asks for what is missing. All
-are threads of one process of their own, which sleep nearly always, over `http.client`, so that they leave the cores to
+and, when `Hand` says so, a POST to /api/claim that names what is held and asks for a gulp of what is missing. All are
+threads of one process of their own, which sleep nearly always, over `http.client`, so that they leave the cores to
 what is measured. Times run from the sending. Somebody who is held up for longer than their pace answers less and does
 not catch up, as people do: that shows in how many responses there were, not in the times.
 """
@@ -17,23 +17,20 @@ import re
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlencode
 
+from benchmarks.review_hand import Hand
 from review_app.server.logins import csrf_of
 
-N_AHEAD = 12  # cards on hand, the least that the card's own queue holds
-REFILL_AT = 0.7  # of the hand, as the card's own queue does
 TIMEOUT_SECONDS = 10.0  # the card's own
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 JITTER = 0.25  # of a person's interval: nobody answers to the beat
-Cards: TypeAlias = list[dict[str, Any]]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -175,10 +172,10 @@ class Working:
 def _work_shift(shift: Shift, barrier: Barrier, results: Queue[Crew | str]) -> None:
     try:
         clients = [Client(shift.port, account) for account in shift.accounts]
-        hands = []
-        for client in clients:
+        hands = [Hand() for _ in clients]
+        for client, hand in zip(clients, hands, strict=True):
             client.log_in(shift.password)
-            hands.append(_claim(client, []))
+            _claim(client, hand)
         barrier.wait(timeout=120)
         results.put(_work_together(shift, clients, hands))
     except BaseException as error:
@@ -187,13 +184,13 @@ def _work_shift(shift: Shift, barrier: Barrier, results: Queue[Crew | str]) -> N
         raise
 
 
-def _work_together(shift: Shift, clients: Sequence[Client], hands: Sequence[Cards]) -> Crew:
+def _work_together(shift: Shift, clients: Sequence[Client], hands: Sequence[Hand]) -> Crew:
     worked = [Worked(client.account, secrets.token_hex(8)) for client in clients]
     began = time.monotonic()
 
-    def run(client: Client, hand: Cards, own: Worked) -> None:
+    def run(client: Client, hand: Hand, own: Worked) -> None:
         try:
-            _work(client, deque(hand), own, shift, began)
+            _work(client, hand, own, shift, began)
         except Exception as error:  # the others work on, and what they saw counts
             own.trouble = f"{type(error).__name__}: {error}"
         finally:
@@ -209,32 +206,29 @@ def _work_together(shift: Shift, clients: Sequence[Client], hands: Sequence[Card
     return Crew(worked, time.process_time() - before)
 
 
-def _work(client: Client, on_hand: deque[dict[str, Any]], own: Worked, shift: Shift, began: float) -> None:
+def _work(client: Client, hand: Hand, own: Worked, shift: Shift, began: float) -> None:
     """Answer and claim at the pace until the time is over."""
     rng = random.Random(f"{shift.seed}:{client.account}")
-    seen = {card["pair_id"] for card in on_hand}
     due = began + rng.random() / shift.per_second
     while due < began + shift.seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        if on_hand:
-            own.acts.append(_answer(client, own, on_hand.popleft(), rng))
+        if (card := hand.take(1 / shift.per_second)) is not None:
+            own.acts.append(_answer(client, own, card, rng))
         else:
             own.n_idle += 1
-        if len(on_hand) < REFILL_AT * N_AHEAD:
+        if hand.n_due:
             asked = time.monotonic()
-            given = _claim(client, on_hand)
+            _claim(client, hand)
             own.claims.append(time.monotonic() - asked)
-            own.n_given_again += sum(card["pair_id"] in seen for card in given)
-            seen.update(card["pair_id"] for card in given)
-            on_hand.extend(given)
         due = max(due + (1 + rng.uniform(-JITTER, JITTER)) / shift.per_second, time.monotonic())
+    own.n_given_again = hand.n_given_again
 
 
-def _claim(client: Client, on_hand: Collection[dict[str, Any]]) -> Cards:
-    """Ask for as many cards as the hand lacks."""
-    held = [card["candidate_id"] for card in on_hand]
-    asked = {"n": N_AHEAD - len(held), "held": held, "is_blind": False}
-    return list(client.insist("/api/claim", asked)["cards"])
+def _claim(client: Client, hand: Hand) -> None:
+    """Ask for the next gulp of cards."""
+    held = [card["candidate_id"] for card in hand.cards]
+    told = client.insist("/api/claim", {"n": hand.n_due, "held": held, "is_blind": False})
+    hand.fill(told["cards"], told["n_waiting"])
 
 
 def _answer(client: Client, own: Worked, card: dict[str, Any], rng: random.Random) -> float:
