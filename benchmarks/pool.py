@@ -36,9 +36,10 @@ from benchmarks import store_rows  # noqa: E402
 from benchmarks.latency import Cost, Report, machine, machine_line  # noqa: E402
 from benchmarks.store_seed import chunks, new_workspace, running_store  # noqa: E402
 from curation.bm25 import IndexBuilder  # noqa: E402
-from curation.doc_terms import count_texts, doc_text, query_terms  # noqa: E402
+from curation.doc_terms import count_texts, query_terms  # noqa: E402
 from curation.pool_config import PoolConfig  # noqa: E402
 from curation.pool_run import PoolPlan, pool_pairs  # noqa: E402
+from curation.text import doc_text  # noqa: E402
 from storage.progress import Stage  # noqa: E402
 from storage.session import read_scale  # noqa: E402
 from storage.store import Store  # noqa: E402

@@ -6,7 +6,6 @@ A term is a token of `curation.text` in the form it is matched by: without apost
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curation.text import content_terms, singular, tokenize
+from curation.text import content_terms, doc_text, singular, tokenize
 
 _APOSTROPHE = re.compile("['’]")
 
@@ -42,12 +41,6 @@ def as_term(token: str) -> str:
 def query_terms(text: str) -> list[str]:
     """Return the distinct terms a query is looked up by, stop words only where there is nothing else."""
     return list(dict.fromkeys(as_term(token) for token in content_terms(tokenize(text))))
-
-
-def doc_text(title: str, body: str, fields: str) -> str:
-    """Return all that a doc says: its title, the values of its fields (a JSON object), its body."""
-    values = () if fields in ("", "{}") else json.loads(fields).values()
-    return "\n".join([title, *map(str, values), body])
 
 
 def count_terms(docs: pl.DataFrame) -> TermCounts:

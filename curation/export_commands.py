@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from storage.errors import UserError
-from storage.progress import Stage
+from storage.progress_bar import watched
 from storage.session import Session
 
 if TYPE_CHECKING:
@@ -123,9 +122,10 @@ def _write(
 
     stated = {} if store is None else licences(session.workspace.config)
     with new_folder(place) as building:
-        made = make(
-            building, source, formats, store=store, licences=stated, keeps_personal=keeps_personal, watch=_show_progress
-        )
+        with watched() as watch:
+            made = make(
+                building, source, formats, store=store, licences=stated, keeps_personal=keeps_personal, watch=watch
+            )
         if is_dry:
             return {**made, "is_new": False}
         if store is None:
@@ -142,11 +142,6 @@ def _write(
             is_new = put_in_place(building, place)
             run.counts.update(made, is_new=is_new)
         return {**made, "is_new": is_new}
-
-
-def _show_progress(stage: Stage, done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{stage.value} {done:,} of {total:,} rows", end="\n" if done >= total else "", file=sys.stderr)
 
 
 def _in_words(told: dict[str, Any], *, is_dry: bool) -> str:

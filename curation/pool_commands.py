@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from storage.errors import UserError
+from storage.progress import Stage
+from storage.progress_bar import watched
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:
     from curation.pool_run import PoolReport
-    from storage.progress import Stage, Watch
+
+WORDS = {Stage.READING: "docs read", Stage.BUILDING: "building the index", Stage.WRITING: "queries pooled"}
 
 
 def pool(
@@ -54,27 +55,9 @@ def pool(
         limit,
         None if frequency is None else read_frequencies(frequency),
     )
-    with session.store() as store, _progress() as watch:
+    with session.store() as store, watched(WORDS) as watch:
         report = pool_pairs(store, plan, scale=read_scale(store), account=session.account, is_dry=dry_run, watch=watch)
     _print(report, is_dry=dry_run, as_json=as_json)
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """Show a bar on stderr where somebody watches."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from storage.progress import Stage
-
-    told = {Stage.READING: "docs read", Stage.BUILDING: "building the index", Stage.WRITING: "queries pooled"}
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def watch(stage: Stage, done: int, total: int) -> None:
-            bar.update(task, description=told[stage], completed=done, total=total)
-
-        yield watch
 
 
 def _print(report: PoolReport, *, is_dry: bool, as_json: bool) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from storage.progress_bar import watched
 from storage.session import Session
 
 if TYPE_CHECKING:
     from curation.screening_config import ScreeningConfig
-    from storage.progress import Stage, Watch
     from storage.store import Store
 
 
@@ -56,7 +53,7 @@ def _screen(session: Session, store: Store, config: ScreeningConfig, *, is_dry: 
     if not is_dry:
         _declare_causes(session, store)
     folder = None if is_dry else session.workspace.root / "sketches"
-    with _progress() as watch:
+    with watched() as watch:
         screening = screen_store(store, config, sketch_folder=folder, watch=watch)
     if screening is None:
         why_idle = "every candidate is screened" if store.read("any_candidate").num_rows else "no candidates yet: label"
@@ -107,23 +104,6 @@ def _explain(store: Store, candidate_id: str, *, as_json: bool) -> None:
         print(f"{row['screen']}: {'passed' if row['is_passed'] else 'failed'}{score}: {row['reason']}")
         for line in said.matched:
             print(f"    {line}")
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """Show a bar on stderr where somebody watches."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        tasks = {}
-
-        def watch(stage: Stage, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(f"{stage} texts")
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield watch
 
 
 def _declare_causes(session: Session, store: Store) -> None:

@@ -6,7 +6,6 @@ texts that are new since.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from curation.screening_context import ScreeningContext
 from curation.screens_likeness import count_shared_docs
 from curation.sketch_files import keep, read_kept
 from curation.sketches import Sketches, concat_sketches, sketch
+from curation.text import doc_text
 from storage.clock import now
 from storage.ids import content_id
 from storage.progress import Stage, Watch, unwatched
@@ -116,14 +116,6 @@ def screening_rows(screening: Screening, run_id: str) -> list[ScreeningRow]:
         *(row(one, "all", is_passed=True, reason="no screen objects") for one in passed),
         *(row(**flag, is_passed=True) for flag in screening.found.flags.to_dicts()),
     ]
-
-
-def doc_text(title: str, body: str, fields: str) -> str:
-    """Return a doc as it is compared: title, body, and what its fields hold.
-
-    Names of fields are left out: they are the same in every doc of a source and would make all of them alike.
-    """
-    return "\n".join([title, body, *(str(value) for _, value in sorted(json.loads(fields).items()))])
 
 
 def _groups(

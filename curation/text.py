@@ -7,6 +7,7 @@ so the same text gives the same tokens on any machine.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -54,6 +55,15 @@ class Negation:
 
     wanted: str
     ruled_out: tuple[str, ...]
+
+
+def doc_text(title: str, body: str, fields: str) -> str:
+    """Return all that a doc says: its title, its body, the values of its fields (a JSON object) by their names.
+
+    Names of fields are left out: they are the same in every doc of a source and would make all of them alike.
+    """
+    values = () if fields in ("", "{}") else (str(value) for _, value in sorted(json.loads(fields).items()))
+    return "\n".join([title, body, *values])
 
 
 def normalise(text: str) -> str:

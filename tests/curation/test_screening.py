@@ -12,9 +12,9 @@ from curation.pair_likeness import Likeness, TextGroups, group_texts
 from curation.screening import AMONG_SOUND, FLAGS, SCREENS, screen_all
 from curation.screening_config import ScreeningConfig
 from curation.screening_context import CANDIDATE_COLUMNS, FAILURE_SCHEMA, ScreeningContext
-from curation.screening_run import doc_text
 from curation.screens_likeness import count_shared_docs
 from curation.sketches import sketch
+from curation.text import doc_text
 from storage.errors import UserError
 from storage.grades import parse_scale
 
