@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from storage.people.accounts import Pin
 from storage.progress import Stage, Watch, unwatched
+from storage.snapshots.derived_ids import ID_COLUMNS, Derived, derive_ids, told
 from storage.snapshots.files import ROWS_AT_A_TIME, in_parallel
-from storage.snapshots.id_checks import ID_COLUMNS, Derived, derive_ids, told
 from storage.snapshots.manifest import LINEAGE, MANIFEST, Manifest, data_paths
 from storage.snapshots.verify import Problem, Verification, verify_snapshot
 

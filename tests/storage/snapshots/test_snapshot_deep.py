@@ -17,7 +17,7 @@ from curation.ingest import doc_id_of, pair_id_of, query_id_of
 from storage.clock import now
 from storage.snapshots.cutting import TierSpec
 from storage.snapshots.deep import verify_deeply
-from storage.snapshots.id_checks import Derived, derive_ids, told
+from storage.snapshots.derived_ids import Derived, derive_ids, told
 from storage.store import Store
 from tests.storage.conftest import Cut, People, sample_rows
 

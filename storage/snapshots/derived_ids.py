@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from storage.ids import ID_HEX_DIGITS
+from storage.ids import ID_HEX_DIGITS, canonical_json
 
 ID_COLUMNS = ("pair_id", "query_id", "doc_id", "query", "title", "body", "fields")
 _HASHED = re.compile(r"[pqd]_[0-9a-f]{16}")
@@ -91,15 +91,11 @@ def _where(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Seri
     return pl.concat([texts.filter(~is_found), change(texts.filter(is_found))]).gather(places.arg_sort())
 
 
-# as ids.canonical_json, which makes an encoder for each value
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
-
 @lru_cache(maxsize=1 << 14)
 def _canonical(fields: str) -> str:
     """Return fields as ids are made of them; what is no JSON is given back, and makes another id."""
     try:
-        return _encode(json.loads(fields))
+        return canonical_json(json.loads(fields))
     except (ValueError, RecursionError):
         return fields
 
