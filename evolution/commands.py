@@ -1,11 +1,8 @@
-"""Verbs of the machines: mine rules, approve them, mutate pairs, label them."""
+"""Verbs of the machines: mine rules, approve them, mutate pairs."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +14,6 @@ from storage.session import Session, read_scale
 if TYPE_CHECKING:
     import polars as pl
 
-    from evolution.label_run import LabelReport
-    from evolution.llm import LLM
-    from evolution.llm_config import LlmConfig
     from evolution.mutating import MutateReport
     from evolution.rule_book import MineReport
 
@@ -147,66 +141,6 @@ def mutate(
     _print_mutated(report, is_dry=dry_run, as_json=as_json)
 
 
-def label(
-    ctx: typer.Context,
-    provider: Annotated[str, typer.Option(help="lexical (no model) or openai (any compatible server).")] = "lexical",
-    model: Annotated[str | None, typer.Option(help="For openai; else the one in afrel.toml [llm].")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many pairs.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls at a time, for openai.")] = 8,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the pairs; write nothing, ask nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Propose a grade and a rationale for every pair that has none yet from this proposer under this rule book.
-
-    Example: afrel -w shop label --provider lexical
-    """
-    from evolution.label_run import LabelPlan, label_pairs
-    from evolution.llm_config import read_llm_config
-    from storage.people.accounts import Act
-
-    session: Session = ctx.obj
-    session.allow(Act.PREPARE)
-    if provider not in ("lexical", "openai"):
-        raise UserError(f"unknown provider {provider!r}. Name lexical or openai: afrel label --provider lexical")
-    config = read_llm_config(session.workspace.config.get("llm", {}))
-    named = model or config.model
-    if provider == "openai" and not named:
-        raise UserError(
-            "no model named. Name one: afrel label --provider openai --model MODEL, or model = … in afrel.toml [llm]"
-        )
-    with session.store() as store, _progress() as shown:
-        plan = LabelPlan(
-            scale=read_scale(store),
-            llm=_connect(config) if provider == "openai" else None,
-            model=named if provider == "openai" and named else "lexical",
-            parameters={} if config.temperature is None else {"temperature": config.temperature},
-            limit=limit,
-            concurrency=concurrency,
-            spool_dir=session.workspace.spool_dir,
-        )
-        report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
-    _print_labelled(report, plan.proposer, is_dry=dry_run, as_json=as_json)
-    if report.failures and not report.n_labelled:
-        raise typer.Exit(1)  # a script must see that nothing was labelled
-
-
-def _connect(config: LlmConfig) -> LLM:
-    from evolution.openai_llm import OpenAILLM
-
-    return OpenAILLM(config)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr where somebody watches."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("labelling", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _print_mined(report: MineReport, *, is_dry: bool, as_json: bool) -> None:
     if as_json:
         rules = [
@@ -309,35 +243,3 @@ def _mutated_json(report: MutateReport) -> dict[str, Any]:
             for drawn in report.drawn
         ],
     }
-
-
-def _print_labelled(report: LabelReport, proposer: str, *, is_dry: bool, as_json: bool) -> None:
-    if as_json:
-        counts = {
-            "proposer": proposer,
-            "pairs": report.n_pairs,
-            "labelled": report.n_labelled,
-            "new_candidates": report.n_new,
-            "exchanges": report.n_exchanges,
-            "held_replies": report.n_held_replies,
-            "drained_replies": report.n_drained,
-            "failures": dict(report.failures),
-            "grades": {str(grade): n for grade, n in sorted(report.grades.items())},
-        }
-        print(json.dumps(counts, ensure_ascii=False))
-        return
-    if not report.n_pairs:
-        print(f"nothing to do: every pair has a candidate of {proposer} under this rule book")
-        return
-    if is_dry:
-        print(f"{report.n_pairs} pairs to label by {proposer} (dry run)")
-        return
-    grades = ", ".join(f"{n} of grade {grade}" for grade, n in sorted(report.grades.items()))
-    print(f"{report.n_labelled} of {report.n_pairs} pairs labelled by {proposer}{': ' + grades if grades else ''}")
-    if report.n_held_replies or report.n_drained:
-        print(f"{report.n_held_replies} replies were paid for before; {report.n_drained} came from a spool")
-    if report.n_failed:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in report.failures.most_common())
-        print(
-            f"{report.n_failed} failed and have no candidate: {reasons}. Try those again: afrel label --provider openai"
-        )

@@ -1,34 +1,35 @@
 """The labelling run: every pair that has no candidate yet under this proposer, instruction and rule book gets one.
 
-The lexical provider answers in this thread; a server is asked by several, each with its own spool, and this thread
-alone talks to the store. What is answered is stored as it comes, so that a run cut short has lost nothing and its
-second half asks only for the rest.
+The lexical provider answers in this thread; a server is asked by an event loop beside it, and this thread alone talks
+to the store. What is answered is stored as it comes, so that a run cut short has lost nothing and its second half asks
+only for the rest.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from curation.completion import steps_to_json
-from curation.features import FEATURE_SCHEMA, evidence_line
 from curation.rule_votes import append_votes, vote_rows
-from curation.rules import ABSTAIN, Rule, vote_matrix
-from evolution.calls import Answer, Calls, drain_calls
-from evolution.grading import Grader, fit_grader
+from curation.rules import Rule
+from evolution.batch_files import waiting_calls
+from evolution.budget import Budget, BudgetSpentError, Limits
+from evolution.calls import Answer, Ask, Calls, drain_calls, reply_id
+from evolution.failure_watch import kind_of
+from evolution.held_replies import HeldReplies
+from evolution.label_materials import InstructionInForce, fit_on_train, instruction_in_force, materials
 from evolution.labelling import ROLE, LabelForm, LabelMaterial, check_label, read_label
 from evolution.lexical import PROVIDER as LEXICAL
 from evolution.lexical import LexicalLLM
 from evolution.llm import LLM
-from evolution.prompts import load_prompt
-from evolution.rationale import VotingRule
+from evolution.prices import Price
 from evolution.rule_book import approved_rules, book_digest
 from storage.clock import now
 from storage.errors import UserError
@@ -39,8 +40,8 @@ from storage.store import Store
 
 BATCH = 50  # answers of a server stored together
 LEXICAL_BATCH = 2000
-FAILURES_IN_A_ROW = 20  # then the server is gone and the run stops
-Progress = Callable[[int, int], None]
+GRACE_SECONDS = 20.0  # for what is under way when the run is stopped: it is paid for
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ class LabelPlan:
     limit: int | None
     concurrency: int
     spool_dir: Path
+    seed: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
     @property
     def proposer(self) -> str:
@@ -62,7 +66,12 @@ class LabelPlan:
 
 @dataclass(slots=True)
 class LabelReport:
-    """What a labelling run did. `failures` counts reasons; `n_drained` are replies an earlier crash had left."""
+    """What a labelling run did.
+
+    `failures` counts reasons. `n_drained` are replies an earlier crash had left, `n_in_flight` the requests that were
+    under way then. `n_in_batch` pairs are left to a provider's batch. `stopped` says why a budget ended the run, `burn`
+    what a server's run used.
+    """
 
     n_pairs: int
     n_labelled: int = 0
@@ -70,6 +79,10 @@ class LabelReport:
     n_held_replies: int = 0
     n_exchanges: int = 0
     n_drained: int = 0
+    n_in_flight: int = 0
+    n_in_batch: int = 0
+    stopped: str | None = None
+    burn: str = ""
     failures: Counter[str] = field(default_factory=Counter)
     grades: Counter[int] = field(default_factory=Counter)
 
@@ -86,41 +99,36 @@ def label_pairs(
     is_dry: bool = False,
     progress: Progress | None = None,
 ) -> LabelReport:
-    """Label what is not labelled yet; a pair whose call failed stays without one and is asked again next time."""
-    drained = 0 if is_dry else drain_calls(store, plan.spool_dir).n_replies
-    rules = approved_rules(store)
-    instruction = _instruction(store)
-    instruction_id = None if plan.llm is None else instruction.instruction_id
-    rule_book = book_digest(rules)
-    pairs = store.frame("unlabelled_pairs", proposer=plan.proposer, instruction_id=instruction_id, rule_book=rule_book)
-    pairs = pairs if plan.limit is None else pairs.head(plan.limit)
-    report = LabelReport(len(pairs), n_drained=drained)
-    shown = progress or (lambda _done, _total: None)
-    if pairs.is_empty() or is_dry:
+    """Label what is not labelled yet; a pair whose call failed stays without one and is asked again next time.
+
+    What was under way when the user interrupts it, or a budget or a failing server stops it, is waited for and kept.
+    """
+    drained = None if is_dry else drain_calls(store, plan.spool_dir)
+    work = label_work(store, plan)
+    report = LabelReport(len(work.pairs))
+    if drained is not None:
+        report.n_drained, report.n_in_flight = drained.n_replies, drained.n_in_flight
+    if work.pairs.is_empty() or is_dry:
         return report
     config = {
         "proposer": plan.proposer,
-        "instruction_id": instruction_id,
-        "rule_book": rule_book,
-        "n_rules": len(rules),
-        "n_pairs": len(pairs),
+        "instruction_id": work.instruction_id,
+        "rule_book": work.rule_book,
+        "n_rules": len(work.rules),
+        "n_pairs": len(work.pairs),
     }
     with start_run(store, verb="label", config=config, account=account) as run:
-        features = store.frame("all_features").join(pairs.select("pair_id"), on="pair_id", how="semi")
-        append_votes(store, list(vote_rows(rules, features)) if rules else [], run.run_id)
-        if plan.llm is not None and not instruction.is_stored:
-            store.append({"instructions": [instruction.row(run.run_id)]})
-        materials = _materials(store, pairs, features, rules, plan)
-        form = LabelForm(instruction.text, plan.scale, plan.model, plan.parameters)
-        writer = _Writer(store, plan, _Stamp(run.run_id, instruction_id, rule_book), report)
+        append_votes(store, list(vote_rows(work.rules, work.features)) if work.rules else [], run.run_id)
+        if plan.llm is not None and not work.instruction.is_stored:
+            store.append({"instructions": [work.instruction.row(run.run_id)]})
+        writer = _Writer(store, plan, _Stamp(run.run_id, work.instruction_id, work.rule_book), report)
         try:
             if plan.llm is None:
-                _label_here(materials, form, writer, shown)
+                _label_here(store, work, plan, writer, progress)
             else:
-                replies = store.read("good_replies", role=ROLE, provider=plan.llm.provider, model=plan.model)
-                held = {row["llm_call_id"]: row["reply"] for row in replies.to_pylist()}
-                with Calls(plan.llm, folder=plan.spool_dir, run_id=run.run_id, held=held) as calls:
-                    _label_by_server(materials, form, calls, plan.concurrency, writer, shown)
+                _label_by_server(store, work, plan, plan.llm, run.run_id, writer, progress)
+        except BudgetSpentError as spent:
+            report.stopped = str(spent)
         finally:
             writer.flush()
             run.counts.update(
@@ -136,6 +144,43 @@ def label_pairs(
 
 
 @dataclass(frozen=True, slots=True)
+class LabelWork:
+    """The pairs a plan has to label, and what they are labelled under."""
+
+    pairs: pl.DataFrame
+    features: pl.DataFrame
+    rules: list[Rule]
+    instruction: InstructionInForce
+    instruction_id: str | None
+    rule_book: str
+
+    def materials(self, store: Store, plan: LabelPlan) -> Iterator[LabelMaterial]:
+        """Yield what is known of each pair; the grader is fitted on judged train pairs only."""
+        grader = fit_on_train(store, self.rules, plan.scale)
+        yield from materials(self.pairs, self.features, self.rules, grader, with_proposals=plan.llm is None)
+
+    def of_every(self, step: int) -> LabelWork:
+        """Return the same work for every so-many-th pair only."""
+        return replace(self, pairs=self.pairs.gather_every(step))
+
+    def form(self, plan: LabelPlan) -> LabelForm:
+        """Return the prompt of the run."""
+        return LabelForm(self.instruction.text, plan.scale, plan.model, plan.parameters, plan.seed)
+
+
+def label_work(store: Store, plan: LabelPlan) -> LabelWork:
+    """Find what a plan has to do."""
+    rules = list(approved_rules(store))
+    instruction = instruction_in_force(store)
+    instruction_id = None if plan.llm is None else instruction.instruction_id
+    rule_book = book_digest(rules)
+    pairs = store.frame("unlabelled_pairs", proposer=plan.proposer, instruction_id=instruction_id, rule_book=rule_book)
+    pairs = pairs if plan.limit is None else pairs.head(plan.limit)
+    features = store.frame("all_features").join(pairs.select("pair_id"), on="pair_id", how="semi")
+    return LabelWork(pairs, features, rules, instruction, instruction_id, rule_book)
+
+
+@dataclass(frozen=True, slots=True)
 class _Stamp:
     """What every candidate of a run carries. The rule book is part of a candidate's content: it decides its reasons."""
 
@@ -144,95 +189,25 @@ class _Stamp:
     rule_book: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
-    text: str
-    is_stored: bool
-
-    @property
-    def instruction_id(self) -> str:
-        return content_id("i", self.text)
-
-    def row(self, run_id: str) -> dict[str, Any]:
-        return {
-            "instruction_id": self.instruction_id,
-            "text": self.text,
-            "parent_id": None,
-            "operator": "built-in",
-            "generation": 0,
-            "run_id": run_id,
-            "created_at": now(),
-        }
-
-
-def _instruction(store: Store) -> _Instruction:
-    """Return the approved instruction of the latest generation, else the workspace's first, else the built-in one."""
-    rows = store.read("instruction_in_force").to_pylist()
-    return _Instruction(rows[0]["text"], True) if rows else _Instruction(load_prompt("instruction").text, False)
-
-
-def _materials(
-    store: Store, pairs: pl.DataFrame, features: pl.DataFrame, rules: Sequence[Rule], plan: LabelPlan
-) -> list[LabelMaterial]:
-    """Gather what is known of each pair; the lexical grader is fitted on train judgments only."""
-    judged = store.frame("train_features", judgments="all")
-    columns = list(FEATURE_SCHEMA)
-    grader = fit_grader(
-        judged.select(columns),
-        judged["grade"].to_list(),
-        vote_matrix(rules, judged.select(columns)) != ABSTAIN,
-        [rule.grade for rule in rules],
-        queries=judged["root_query_id"].to_list(),
-        scale=plan.scale,
-    )
-    features = pairs.select("pair_id").join(features, on="pair_id", how="left", maintain_order="left")
-    votes = vote_matrix(rules, features.select(columns)) != ABSTAIN
-    proposals = grader.propose(features, votes) if plan.llm is None else [None] * len(pairs)
-    return [
-        LabelMaterial(
-            pair_id=pair["pair_id"],
-            query=pair["query"],
-            title=pair["title"],
-            body=pair["body"],
-            fields={name: str(value) for name, value in json.loads(pair["fields"] or "{}").items()},
-            features=row,
-            evidence=evidence_line(row),
-            rules=_voting(rules, votes[i], grader, plan.scale),
-            scale=plan.scale,
-            proposal=proposals[i],
-        )
-        for i, (pair, row) in enumerate(zip(pairs.iter_rows(named=True), features.iter_rows(named=True), strict=True))
-    ]
-
-
-def _voting(rules: Sequence[Rule], votes: Any, grader: Grader, scale: Scale) -> tuple[VotingRule, ...]:
-    """Return the rules that vote on a pair, the weightiest first."""
-    voting = [
-        VotingRule(
-            rules[k].rule_id, rules[k].text, rules[k].grade, float(grader.meanings[k, scale.position(rules[k].grade)])
-        )
-        for k in votes.nonzero()[0]
-    ]
-    return tuple(sorted(voting, key=lambda rule: (-rule.weight, rule.rule_id)))
-
-
 class _Writer:
     """Turns answers into rows and stores them in batches; the only one that talks to the store during a run."""
 
     def __init__(self, store: Store, plan: LabelPlan, stamp: _Stamp, report: LabelReport) -> None:
-        self._store, self._plan, self._stamp, self._report = store, plan, stamp, report
+        self._store, self._plan, self._stamp, self.report = store, plan, stamp, report
         self._batch = LEXICAL_BATCH if plan.llm is None else BATCH
         self._calls: list[Any] = []
         self._candidates: list[dict[str, Any]] = []
+        self.n_done = 0
 
     def take(self, material: LabelMaterial, answer: Answer, *, is_paid: bool) -> None:
         """Count an answer and queue its rows."""
+        self.n_done += 1
         self._calls += answer.rows
-        self._report.n_exchanges += len(answer.rows)
+        self.report.n_exchanges += len(answer.rows)
         if answer.text is None:
-            self._report.failures[(answer.failure or "").partition(":")[0]] += 1
+            self.report.failures[kind_of(answer.failure or "")] += 1
         else:
-            self._report.n_held_replies += is_paid and not answer.rows
+            self.report.n_held_replies += is_paid and not answer.rows
             self._candidates.append(self._row(material, answer, is_paid))
         if len(self._candidates) + len(self._calls) >= self._batch:
             self.flush()
@@ -241,15 +216,15 @@ class _Writer:
         """Store what is queued: calls and candidates in one transaction."""
         if self._calls or self._candidates:
             written = self._store.append({"llm_calls": self._calls, "candidates": self._candidates})
-            self._report.n_new += written.get("candidates", 0)
+            self.report.n_new += written.get("candidates", 0)
             self._calls, self._candidates = [], []
 
     def _row(self, material: LabelMaterial, answer: Answer, is_paid: bool) -> dict[str, Any]:
         labelled = read_label(answer.text or "", material)
         completion = labelled.completion
         steps = steps_to_json(completion.steps)
-        self._report.n_labelled += 1
-        self._report.grades[completion.grade] += 1
+        self.report.n_labelled += 1
+        self.report.grades[completion.grade] += 1
         proposer = self._plan.proposer
         stamp = self._stamp
         content = (material.pair_id, completion.grade, steps, proposer, stamp.instruction_id, stamp.rule_book)
@@ -268,54 +243,50 @@ class _Writer:
         }
 
 
-def _label_here(materials: Sequence[LabelMaterial], form: LabelForm, writer: _Writer, progress: Progress) -> None:
-    llm = LexicalLLM()
-    for n_done, material in enumerate(materials, 1):
+def _label_here(store: Store, work: LabelWork, plan: LabelPlan, writer: _Writer, progress: Progress | None) -> None:
+    llm, form = LexicalLLM(), work.form(plan)
+    for material in work.materials(store, plan):
         reply = llm.complete(form.request(material))
         writer.take(material, Answer("", reply.text, reply.failure), is_paid=False)
-        progress(n_done, len(materials))
+        if progress is not None:
+            progress(writer.n_done, len(work.pairs), "")
 
 
 def _label_by_server(
-    materials: Sequence[LabelMaterial],
-    form: LabelForm,
-    calls: Calls,
-    concurrency: int,
+    store: Store,
+    work: LabelWork,
+    plan: LabelPlan,
+    llm: LLM,
+    run_id: str,
     writer: _Writer,
-    progress: Progress,
+    progress: Progress | None,
 ) -> None:
-    """Ask from several threads; UserError when the key is refused or nothing has worked for a while."""
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="label")
-    in_a_row = 0
-    try:
-        for n_done, (material, answer) in enumerate(_ask_all(pool, calls, form, materials, concurrency), 1):
-            writer.take(material, answer, is_paid=True)
-            progress(n_done, len(materials))
-            in_a_row = in_a_row + 1 if answer.text is None else 0
-            if in_a_row >= max(FAILURES_IN_A_ROW, 3 * concurrency):
-                raise UserError(
-                    f"{in_a_row} calls in a row failed, the last: {answer.failure}. "
-                    "What was answered is kept; when the server is well again: afrel label --provider openai"
-                )
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    """Ask a server for all; UserError when the key is refused, nothing works, or the next call might cost too much."""
+    held = HeldReplies(store.read("good_replies", role=ROLE, provider=llm.provider, model=plan.model))
+    budget, waiting = Budget(plan.limits, plan.prices), waiting_calls(plan.spool_dir)
+
+    def not_in_a_batch(ask: Ask[LabelMaterial]) -> bool:
+        is_waiting = bool(waiting) and reply_id(ask.request, llm.provider) in waiting
+        writer.report.n_in_batch += is_waiting
+        return not is_waiting
+
+    with Calls(llm, folder=plan.spool_dir, run_id=run_id, held=held, ceiling=plan.concurrency, budget=budget) as calls:
+        asks = asks_of(work.materials(store, plan), work.form(plan))
+        answers = calls.ask_all(filter(not_in_a_batch, asks))
+        try:
+            for material, answer in answers:
+                writer.take(material, answer, is_paid=True)
+                if progress is not None:
+                    progress(writer.n_done, len(work.pairs), calls.burn())
+        except (KeyboardInterrupt, UserError):
+            for material, answer in answers.rest(seconds=GRACE_SECONDS):
+                writer.take(material, answer, is_paid=True)
+            raise
+        finally:
+            writer.report.burn = budget.burn()
 
 
-def _ask_all(
-    pool: ThreadPoolExecutor, calls: Calls, form: LabelForm, materials: Sequence[LabelMaterial], concurrency: int
-) -> Iterator[tuple[LabelMaterial, Answer]]:
-    """Yield answers as they come; only a few requests wait at a time, so that a stop is quick."""
-
-    def ask(material: LabelMaterial) -> Answer:
-        return calls.ask(form.request(material), lambda text: check_label(text, material))
-
-    waiting: dict[Future[Answer], LabelMaterial] = {}
-    left = iter(materials)
-    while True:
-        while len(waiting) < 2 * concurrency and (material := next(left, None)) is not None:
-            waiting[pool.submit(ask, material)] = material
-        if not waiting:
-            return
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()
+def asks_of(found: Iterable[LabelMaterial], form: LabelForm) -> Iterator[Ask[LabelMaterial]]:
+    """Yield the request for each material, with what its reply must be."""
+    for material in found:
+        yield Ask(material, form.request(material), partial(check_label, material=material))

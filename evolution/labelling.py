@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -57,7 +58,8 @@ class LabelReply(BaseModel):
     confidence: float = Field(ge=0.0, le=1.0)
 
 
-def label_schema(scale: Scale) -> dict[str, Any]:
+@cache
+def label_schema(scale: Scale) -> Mapping[str, Any]:
     """Return the strict JSON schema of a reply: the grade first, every key required, nothing else allowed."""
     text = {"type": "string"}
     properties: dict[str, Any] = {
@@ -86,6 +88,7 @@ class LabelForm:
     scale: Scale
     model: str
     parameters: Mapping[str, Any]
+    seed: int | None = None
 
     def request(self, material: LabelMaterial) -> Request:
         """Write the request for a pair."""
@@ -111,6 +114,7 @@ class LabelForm:
             model=self.model,
             template_digest=digest([system.digest, pair.digest, self.instruction]),
             parameters=self.parameters,
+            seed=self.seed,
         )
 
 
@@ -132,12 +136,12 @@ def read_label(text: str, material: LabelMaterial) -> Labelled:
     try:
         reply = LabelReply.model_validate_json(text)
     except ValidationError as error:
-        raise UnusableReplyError(_first_mistake(error)) from None
+        raise UnusableReplyError(_other_pair(text, material) or _first_mistake(error)) from None
     if reply.grade not in scale:
-        raise UnusableReplyError(f"grade {reply.grade} is off the scale {list(scale.values)}")
+        raise UnusableReplyError(f"off the scale: grade {reply.grade} is not one of {list(scale.values)}")
     unlisted = [number for number in reply.rules if not 1 <= number <= min(len(material.rules), MAX_LISTED_RULES)]
     if unlisted:
-        raise UnusableReplyError(f"rules {unlisted} are not among the {len(material.rules)} listed")
+        raise UnusableReplyError(f"unlisted rules: {unlisted} are not among the {len(material.rules)} listed")
     cited = " ".join(f"[{material.rules[number - 1].rule_id}]" for number in dict.fromkeys(reply.rules))
     written = {
         "intent": reply.intent,
@@ -165,6 +169,17 @@ def check_label(text: str, material: LabelMaterial) -> str | None:
     except UnusableReplyError as error:
         return str(error)
     return None
+
+
+def _other_pair(text: str, material: LabelMaterial) -> str | None:
+    """Return the reason for a reply that says it is about another pair; the schema asks for no id."""
+    try:
+        named = json.loads(text).get("pair_id")
+    except (ValueError, AttributeError):
+        return None
+    if named is None or named == material.pair_id:
+        return None
+    return f"about another pair: {str(named)[:40]}"
 
 
 def _first_mistake(error: ValidationError) -> str:

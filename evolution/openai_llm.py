@@ -1,152 +1,162 @@
 """Any OpenAI-compatible server as a provider: one chat completion with a strict JSON schema.
 
-Server errors, rate limits and timeouts are retried by the client, a bounded number of times; what stays wrong is a
-reasoned failure. A refused key or an unknown model stops the run, for every call would fail the same way. The key
-stands in no message: whatever comes back is searched for it before anybody else sees it.
+Here is one exchange, told in full: answered, refused, broken or lost, and how long the server wants to be left alone;
+who calls decides whether to ask again. A refused key or an unknown model stops the run, for every call would fail the
+same way.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
+import random
+import threading
 import time
 from collections.abc import Mapping
-from typing import Any
 
+import httpx2
 import openai
-from openai import Omit, OpenAI
 
-from evolution.llm import Reply, Request, Usage
-from evolution.llm_config import LlmConfig, is_default_host
+from evolution.chat_protocol import LOGPROB_KEYS, chat_body, grades_of, read_chat
+from evolution.llm import Exchange, Outcome, Reply, Request, Usage
+from evolution.llm_config import LlmConfig
+from evolution.loop_thread import LoopThread
+from evolution.openai_connections import Connections
+from evolution.pace import backoff_seconds
+from evolution.rate_limits import hold_seconds, retry_seconds
+from evolution.server_access import ServerAccess
+from storage.clock import now
 from storage.errors import UserError
 
 PROVIDER = "openai"
-MAX_DETAIL_CHARACTERS = 300
-# Set for the default host; the client would send them to any other as well.
-_AMBIENT_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
+_UNPAID_STATUS = {408, 409, 425}  # beside 429 and those from 500 on: worth asking again
 
 
 class OpenAILLM:
-    """A server that speaks chat completions. Safe to call from several threads."""
+    """A server that speaks chat completions. `complete` is safe to call from several threads."""
 
     provider = PROVIDER
 
     def __init__(self, config: LlmConfig, environment: Mapping[str, str] = os.environ) -> None:
         self._config = config
-        self._key = _read_key(config, environment)
-        self._headers: dict[str, str | Omit] = {} if is_default_host(config) else _silenced_headers(environment)
-        # Said outright, for the client would let an ambient Authorization header win over the key.
-        self._headers["Authorization"] = f"Bearer {self._key}" if self._key else Omit()
-        self._client = OpenAI(
-            api_key=self._key or "none",
-            admin_api_key="",
-            base_url=config.base_url,
-            timeout=config.timeout_seconds,
-            max_retries=config.max_retries,
-        )
+        self._access = ServerAccess(config, environment)
+        self._connections: dict[asyncio.AbstractEventLoop, Connections] = {}
+        self._own_loop: LoopThread | None = None
+        self._lock = threading.Lock()
+        self._has_logprobs = config.logprobs
+        self._tokens_a_call = 0.0
+
+    @property
+    def host(self) -> str:
+        """The server as it is named to people."""
+        return self._config.host
+
+    @property
+    def max_retries(self) -> int:
+        """How often a request that broke down is worth another try."""
+        return self._config.max_retries
 
     def complete(self, request: Request) -> Reply:
+        """Ask, with retries; UserError when the server refuses the key or does not know the model."""
+        with self._lock:
+            if self._own_loop is None:
+                self._own_loop = LoopThread("complete")
+        return self._own_loop.run(self._ask_patiently(request))
+
+    async def exchange(self, request: Request) -> Exchange:
         """Make one exchange; UserError when the server refuses the key or does not know the model."""
         started = time.monotonic()
+        has_logprobs = self._has_logprobs
+        response, caught = None, None
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**_body(request), extra_headers=self._headers)
-            text, failure, usage = _read_body(raw.http_response.text)
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UserError(self._refused(error.status_code)) from None
-        except openai.NotFoundError as error:
-            detail = self._redact(str(error))
-            raise UserError(
-                f"{self._config.host} answers 404 for model {request.model!r}: {detail}. "
-                "Name a model it serves: afrel label --provider openai --model MODEL"
-            ) from None
-        except openai.APIStatusError as error:
-            text, usage = None, Usage()
-            failure = f"http {error.status_code}: {self._redact(error.response.text)}"
-        except openai.APITimeoutError:
-            text, usage = None, Usage()
-            failure = f"timeout: no answer within {self._config.timeout_seconds:g} s"
-        except openai.APIConnectionError as error:
-            text, usage = None, Usage()
-            failure = f"no connection to {self._config.host}: {self._redact(str(error.__cause__ or error))}"
-        except openai.OpenAIError as error:
-            text, usage = None, Usage()
-            failure = f"{type(error).__name__}: {self._redact(str(error))}"
+            response = await self._post(request, with_logprobs=has_logprobs)
+        except (TimeoutError, openai.OpenAIError) as error:
+            caught = error  # looked at outside, so that no error raised there drags the request's headers along
         seconds = time.monotonic() - started
-        return Reply(self._hide_key(text), usage, seconds, self._hide_key(failure))
+        if response is not None:
+            return self._of_response(response, request, seconds)
+        if isinstance(caught, openai.APIStatusError):
+            if has_logprobs and caught.status_code in (400, 422) and _names_logprobs(caught.response.text):
+                self._has_logprobs = False  # this server offers none, and says so
+                return await self.exchange(request)
+            return self._of_status(caught, request, seconds)
+        if isinstance(caught, TimeoutError | openai.APITimeoutError):
+            failure, outcome = f"timeout: no answer within {self._config.timeout_seconds:g} s", Outcome.LOST
+        elif isinstance(caught, openai.APIConnectionError):
+            failure, outcome = self._of_connection(caught)
+        else:
+            failure, outcome = f"{type(caught).__name__}: {self._access.redact(str(caught))}", Outcome.BROKEN
+        return Exchange(Reply(None, Usage(), seconds, failure), outcome)
 
-    def _refused(self, status: int) -> str:
-        variable = self._config.key_variable
-        if variable is None:
-            return (
-                f"{self._config.host} wants a key (http {status}) and afrel.toml [llm] names none. "
-                'Name its variable: key_variable = "NAME", then export NAME=…'
+    async def close(self) -> None:
+        """Close the connections of the running loop."""
+        connections = self._connections.pop(asyncio.get_running_loop(), None)
+        if connections is not None:
+            await connections.close()
+
+    async def _ask_patiently(self, request: Request) -> Reply:
+        chance = random.Random()
+        for n_before in range(self._config.max_retries + 1):
+            exchange = await self.exchange(request)
+            if exchange.outcome is Outcome.ANSWERED:
+                break
+            if n_before < self._config.max_retries:
+                await asyncio.sleep(backoff_seconds(n_before, exchange.retry_seconds, chance))
+        return exchange.reply
+
+    async def _post(self, request: Request, *, with_logprobs: bool) -> httpx2.Response:
+        """Return a 200 reply; the client's own reading of it into models would cost as much as all the rest."""
+        loop = asyncio.get_running_loop()
+        connections = self._connections.get(loop)
+        if connections is None:
+            connections = self._connections[loop] = Connections(self._access.client)
+        with connections.client() as client:
+            async with asyncio.timeout(self._config.timeout_seconds):
+                return await client.post(
+                    "/chat/completions",
+                    cast_to=httpx2.Response,
+                    body=chat_body(request, with_logprobs=with_logprobs),
+                    options={"headers": self._access.headers},
+                )
+
+    def _of_response(self, response: httpx2.Response, request: Request, seconds: float) -> Exchange:
+        read = read_chat(self._access.hide_key(response.text), grades=grades_of(request.schema))
+        usage = read.usage
+        if usage.n_prompt_tokens is not None and usage.n_completion_tokens is not None:
+            n_tokens = usage.n_prompt_tokens + usage.n_completion_tokens
+            self._tokens_a_call += 0.1 * (n_tokens - self._tokens_a_call)
+        reply = Reply(read.text, usage, seconds, read.failure, read.grade_logprobs)
+        hold = hold_seconds(response.headers, n_tokens=self._tokens_a_call)
+        return Exchange(reply, Outcome.ANSWERED, hold_seconds=hold)
+
+    def _of_status(self, error: openai.APIStatusError, request: Request, seconds: float) -> Exchange:
+        status, detail = error.status_code, self._access.redact(error.response.text)
+        if status in (401, 403):
+            raise UserError(self._access.refused(status))
+        if status == 404:
+            raise UserError(
+                f"404 from {self.host} for model {request.model!r}: {detail}. "
+                "Name a model it serves: afrel label --provider openai --model MODEL"
             )
-        return (
-            f"{self._config.host} refused the key in {variable} (http {status}). "
-            f"Set {variable} to a key of that host and run the command again; what was paid for is kept"
-        )
+        reply = Reply(None, Usage(), seconds, f"http {status}: {detail}")
+        if status == 429 and "insufficient_quota" in detail:
+            return Exchange(reply, Outcome.ANSWERED)  # waiting does not fill an account
+        wanted = retry_seconds(error.response.headers, now())
+        if status == 429 or (status == 503 and wanted is not None):
+            held = hold_seconds(error.response.headers, n_tokens=max(1.0, self._tokens_a_call))
+            waits = [seconds for seconds in (wanted, held) if seconds is not None]
+            return Exchange(reply, Outcome.REFUSED, wanted, max(waits, default=None))
+        if status >= 500 or status in _UNPAID_STATUS:
+            return Exchange(reply, Outcome.BROKEN, wanted)
+        return Exchange(reply, Outcome.ANSWERED)
 
-    def _redact(self, detail: str) -> str:
-        return (self._hide_key(" ".join(detail.split())) or "")[:MAX_DETAIL_CHARACTERS]
-
-    def _hide_key(self, text: str | None) -> str | None:
-        return text.replace(self._key, "***") if text and self._key else text
-
-
-def _read_key(config: LlmConfig, environment: Mapping[str, str]) -> str:
-    if config.key_variable is None:
-        return ""
-    key = environment.get(config.key_variable, "").strip()
-    if not key:
-        raise UserError(
-            f"{config.key_variable} is not set; {config.host} takes its key from there. "
-            f"Set it: export {config.key_variable}=…, or label without a model: afrel label --provider lexical"
-        )
-    return key
+    def _of_connection(self, error: openai.APIConnectionError) -> tuple[str, Outcome]:
+        cause = error.__cause__ or error
+        detail = self._access.redact(str(cause)) or type(cause).__name__
+        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
+            return f"no connection to {self.host}: {detail}", Outcome.BROKEN
+        return f"broken off: {self.host} stopped in the middle: {detail}", Outcome.LOST
 
 
-def _silenced_headers(environment: Mapping[str, str]) -> dict[str, str | Omit]:
-    custom = (line.partition(":")[0].strip() for line in environment.get("OPENAI_CUSTOM_HEADERS", "").split("\n"))
-    return {name: Omit() for name in (*_AMBIENT_HEADERS, *custom) if name}
-
-
-def _body(request: Request) -> dict[str, Any]:
-    name = f"{request.role}_reply"
-    return {
-        "model": request.model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": name, "strict": True, "schema": dict(request.schema)},
-        },
-        **request.parameters,
-    }
-
-
-def _read_body(body: str) -> tuple[str | None, str | None, Usage]:
-    """Read a 200 reply: its text, why it cannot be used, its token counts."""
-    try:
-        value = json.loads(body)
-        choice = value["choices"][0]
-        message = choice["message"]
-        text = message.get("content")
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None, f"not a chat completion: {' '.join(body.split())[:MAX_DETAIL_CHARACTERS]}", Usage()
-    usage = _read_usage(value.get("usage"))
-    if message.get("refusal"):
-        return text, f"refused by the model: {str(message['refusal'])[:MAX_DETAIL_CHARACTERS]}", usage
-    if choice.get("finish_reason") == "content_filter":
-        return text, "stopped by the server's content filter", usage
-    if choice.get("finish_reason") == "length":
-        return text, "cut off at the token limit", usage
-    if not isinstance(text, str) or not text.strip():
-        return None, "empty reply", usage
-    return text, None, usage
-
-
-def _read_usage(usage: Any) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (count if isinstance(count, int) else None for count in counts)
-    return Usage(prompt, completion)
+def _names_logprobs(body: str) -> bool:
+    return any(key in body for key in LOGPROB_KEYS)

@@ -49,7 +49,7 @@ class Mask:
 FACTS: Mapping[str, Mask] = {
     "llm_calls": Mask(
         "llm_call_id role operator provider model template_digest request reply failure n_prompt_tokens "
-        "n_completion_tokens seconds cost run_id created_at"
+        "n_completion_tokens seconds cost run_id created_at grade_logprobs"
     ),
     "grades": Mask("grade_id grade name created_at"),
     "queries": Mask("query_id text root_query_id split source run_id created_at"),

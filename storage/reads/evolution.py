@@ -88,6 +88,19 @@ READS = {
         "select llm_call_id, reply from llm_calls "
         "where failure is null and role = $role and provider = $provider and model = $model"
     ),
+    # What calls took so far, to estimate what more of them will take. Only those the server counted.
+    "call_sizes": Read(
+        """
+        select count(*) as n, count(*) filter (failure is null) as n_good,
+               avg(n_prompt_tokens / strlen(request)) as tokens_a_byte,
+               stddev_samp(n_prompt_tokens / strlen(request)) as tokens_a_byte_deviation,
+               avg(n_completion_tokens) as n_reply_tokens,
+               stddev_samp(n_completion_tokens) as n_reply_tokens_deviation
+        from llm_calls
+        where role = $role and provider = $provider and model = $model
+          and n_prompt_tokens > 0 and n_completion_tokens is not null and strlen(request) > 2
+        """
+    ),
     # For mutations: what a new query's text may collide with. Texts and splits, never grades.
     "query_roots": Read("select query_id, root_query_id, split from queries"),
     "mutated_parents": Read(

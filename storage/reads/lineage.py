@@ -31,7 +31,7 @@ READS = {
     "why_screenings": Read("select * from {screenings} order by screen", finds={"screenings": ("candidate_id", "id")}),
     "why_call": Read(
         """
-        select llm_call_id, provider, model, operator, template_digest, failure, seconds, cost,
+        select llm_call_id, provider, model, operator, template_digest, failure, seconds, cost, grade_logprobs,
                n_prompt_tokens + n_completion_tokens as n_tokens
         from {llm_calls}
         """,

@@ -18,6 +18,7 @@ from storage.reads import READS
 from storage.safekeeping.finding import Finding, Severity
 from storage.snapshots.manifest import MANIFEST, REVOCATIONS
 from storage.snapshots.verify import sha256_of
+from storage.spool import BATCH_PREFIX
 
 STALE_SECONDS = 3600  # a living process writes its scratch more often
 DRAIN = "afrel label (the first it does is to take these replies in; none is paid for twice)"
@@ -26,7 +27,8 @@ DRAIN = "afrel label (the first it does is to take these replies in; none is pai
 def spools(root: Path) -> list[Finding]:
     """Find paid replies that a worker left behind."""
     folder = root / "spool"
-    dead = [path for path in sorted(folder.glob("*.jsonl")) if not is_locked(path)]
+    spooled = [path for path in sorted(folder.glob("*.jsonl")) if not path.name.startswith(BATCH_PREFIX)]
+    dead = [path for path in spooled if not is_locked(path)]
     unborn = [path for path in sorted(folder.glob("*.new")) if not is_locked(path)]
     findings = []
     if dead:

@@ -59,14 +59,17 @@ def test_a_verdict_that_names_another_grade_is_left_for_the_screen_to_find() -> 
     ("text", "reason"),
     [
         ("grade 2", "not JSON"),
-        (label_text(7), "grade 7 is off the scale [0, 1, 2]"),
+        (label_text(7), "off the scale: grade 7 is not one of [0, 1, 2]"),
         (label_text("2"), "off the schema at grade"),
-        (label_text(2, rules=[3]), "rules [3] are not among the 2 listed"),
-        (label_text(2, rules=[0]), "rules [0] are not among"),
+        (label_text(2, rules=[3]), "unlisted rules: [3] are not among the 2 listed"),
+        (label_text(2, rules=[0]), "unlisted rules: [0] are not among"),
         (label_text(2, confidence=1.2), "off the schema at confidence"),
         (label_text(2, mood="good"), "off the schema at mood"),
         (label_text(2, intent=""), "off the schema at intent"),
         ('{"grade": 2}', "off the schema at intent"),
+        (label_text(2, pair_id="p_0000000000000009"), "about another pair: p_0000000000000009"),
+        ("", "not JSON"),
+        ('{"grade": 2, "intent": "a mu', "not JSON"),
     ],
 )
 def test_anything_else_is_refused_with_its_reason(text: str, reason: str) -> None:

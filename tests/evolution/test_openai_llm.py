@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import traceback
 
 import pytest
 
+from benchmarks.chat_server import HttpReply, chat_server
 from evolution.labelling import label_schema
 from evolution.llm import Message, Request
 from evolution.llm_config import LlmConfig
@@ -50,7 +52,7 @@ def test_retries_end_in_a_failure_with_its_reason(server: ChatServer, config: Ll
     [
         ("<html>please log in</html>", "not a chat completion: <html>"),
         ("", "not a chat completion"),
-        ({"choices": []}, "not a chat completion"),
+        ({"choices": []}, "0 choices where 1 was asked for"),
         (completion(None), "empty reply"),
         (completion('{"grade": ', finish_reason="length"), "cut off at the token limit"),
         (completion(None, message={"role": "assistant", "content": None, "refusal": "no"}), "refused by the model: no"),
@@ -70,13 +72,14 @@ def test_a_wrong_key_stops_the_run_and_names_host_and_variable_but_not_the_key(
     server.default = lambda _: (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
     with pytest.raises(UserError) as refused:
         OpenAILLM(config, ENVIRONMENT).complete(request())
-    assert config.host in str(refused.value) and "LOCAL_KEY" in str(refused.value)
-    assert KEY not in str(refused.value) and refused.value.__cause__ is None
+    assert str(refused.value).startswith(f"401 from {config.host}: check LOCAL_KEY")
+    assert KEY not in "".join(traceback.format_exception(refused.value))
+    assert (refused.value.__cause__, refused.value.__context__) == (None, None)  # its request would carry the key
 
 
 def test_an_unknown_model_stops_the_run(server: ChatServer, config: LlmConfig) -> None:
     server.default = lambda _: (404, {"error": {"message": "no model m"}})
-    with pytest.raises(UserError, match=r"answers 404 for model 'm'.*--model MODEL"):
+    with pytest.raises(UserError, match=r"404 from .* for model 'm'.*--model MODEL"):
         OpenAILLM(config, ENVIRONMENT).complete(request())
 
 
@@ -85,10 +88,17 @@ def test_a_server_that_repeats_the_key_does_not_get_it_into_a_reply(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     llm = OpenAILLM(config, ENVIRONMENT)
-    for status, body in ((200, completion(f"you sent {KEY}")), (418, f"you sent {KEY}"), (200, f"<p>{KEY}</p>")):
+    long = f"{'x' * 290}{KEY}"  # cut in the middle of the key it would still tell half of it
+    for status, body in (
+        (200, completion(f"you sent {KEY}")),
+        (418, f"you sent {KEY}"),
+        (200, f"<p>{KEY}</p>"),
+        (418, long),
+        (200, long),
+    ):
         server.queue = [(status, body)]
-        assert KEY not in repr(llm.complete(request()))
-    assert KEY not in caplog.text
+        assert KEY[:8] not in repr(llm.complete(request()))
+    assert KEY[:8] not in caplog.text
 
 
 def test_nothing_of_the_default_host_travels_to_another(
@@ -123,3 +133,37 @@ def test_a_server_that_is_not_there_is_a_failure_with_its_host() -> None:
     config = LlmConfig("m", base_url="http://127.0.0.1:9/v1", key_variable=None, max_retries=0)
     failure = OpenAILLM(config, {}).complete(request()).failure
     assert failure is not None and failure.startswith("no connection to 127.0.0.1:9")
+
+
+def test_a_key_that_cannot_be_one_is_told_without_telling_it(config: LlmConfig) -> None:
+    with pytest.raises(UserError, match="LOCAL_KEY holds characters no key has") as refused:
+        OpenAILLM(config, {"LOCAL_KEY": "sk-secret\nX-Evil: 1"})
+    assert "secret" not in str(refused.value)
+
+
+def test_a_server_that_takes_no_logprobs_is_asked_without_them_from_then_on(
+    server: ChatServer, config: LlmConfig
+) -> None:
+    server.default = lambda body: (
+        (400, {"error": {"message": "logprobs are not supported with this model"}})
+        if "logprobs" in body
+        else (200, completion(label_text()))
+    )
+    llm = OpenAILLM(config, ENVIRONMENT)
+    assert [llm.complete(request()).failure for _ in range(2)] == [None, None]
+    assert ["logprobs" in body for body in server.requests] == [True, False, False]
+
+
+def test_a_reply_that_breaks_off_in_the_middle_is_asked_for_again_and_then_a_failure() -> None:
+    half = HttpReply(body=completion(label_text()), cut=150)
+    with chat_server(lambda _: half) as service:
+        reply = OpenAILLM(LlmConfig("m", base_url=service.url, key_variable=None, max_retries=1)).complete(request())
+        assert service.n_requests == 2
+    assert reply.text is None
+    assert reply.failure is not None and reply.failure.startswith(f"broken off: {service.url[7:-3]} stopped in the")
+
+
+def test_a_server_that_never_answers_is_a_timeout() -> None:
+    with chat_server(lambda _: HttpReply(body=completion(""), seconds=30)) as service:
+        config = LlmConfig("m", base_url=service.url, key_variable=None, max_retries=0, timeout_seconds=0.1)
+        assert OpenAILLM(config).complete(request()).failure == "timeout: no answer within 0.1 s"

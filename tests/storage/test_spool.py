@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from storage.spool import Spool, drain
 from tests.conftest import ROOT
@@ -70,3 +73,31 @@ def test_a_killed_worker_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
     kept = [record["n"] for record in drained.records]
     assert kept == list(range(len(kept)))
     assert len(kept) >= acknowledged - 1  # the last number may have been cut in the pipe
+
+
+def test_many_records_share_a_sync_and_each_is_found_again_at_its_place(tmp_path: Path) -> None:
+    with Spool(tmp_path, "w") as spool:
+        spool.note({"n": 0})
+        records = [{"n": n, "text": "杯" * 10_000 * n} for n in range(1, 4)]
+        places = spool.append_all(records)
+        assert [spool.read_at(place) for place in reversed(places)] == list(reversed(records))
+    (drained,) = drain(tmp_path)
+    assert [record["n"] for record in drained.records] == [0, 1, 2, 3]
+
+
+def test_a_write_that_fails_half_way_leaves_no_torn_line(tmp_path: Path) -> None:
+    """A file may grow to thirty bytes only, as on a disk that is full; then there is room again."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Spool(tmp_path, "w") as spool:
+        spool.append({"n": 1})
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (30, before[1]))
+            with pytest.raises(OSError, match="File too large"):
+                spool.append({"n": 2, "text": "x" * 1000})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+        spool.append({"n": 3})
+    (drained,) = drain(tmp_path)
+    assert ([record["n"] for record in drained.records], drained.n_torn) == ([1, 3], 0)
