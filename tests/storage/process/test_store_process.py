@@ -19,15 +19,17 @@ from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import ROOT, stop_store_process
 
-QUERY = {
-    "query_id": "q_a",
-    "text": "query a",
-    "root_query_id": "q_a",
-    "split": "train",
-    "source": "s",
-    "run_id": "run_1",
-    "created_at": now(),
-}
+
+def named(query_id: str) -> dict[str, Any]:
+    return {
+        "query_id": query_id,
+        "text": "a query",
+        "root_query_id": query_id,
+        "split": "train",
+        "source": "s",
+        "run_id": "run_1",
+        "created_at": now(),
+    }
 
 
 @pytest.fixture
@@ -41,14 +43,14 @@ def workspace(tmp_path: Path) -> Any:
 
 WRITER = """
 import sys
-from datetime import timedelta
 from pathlib import Path
 from storage.store import Store
 from storage.workspace import Workspace
+from tests.storage.process.test_store_process import named
 name, n = sys.argv[2], int(sys.argv[3])
 with Store.connect(Workspace.open(Path(sys.argv[1]))) as store:
     for i in range(n):
-        store.append({"queries": [query(f"{name}{i}")]})
+        store.append({"queries": [named(f"q_{name}{i}")]})
         print(f"q_{name}{i}", flush=True)
 """
 
@@ -73,7 +75,7 @@ def test_two_processes_write_at_once(workspace: Workspace) -> None:
 
 def test_no_acknowledged_row_is_lost_when_the_store_process_is_killed(workspace: Workspace) -> None:
     with Store.connect(workspace) as store:
-        store.append({"queries": [QUERY]})
+        store.append({"queries": [named("q_a")]})
         process = writer(workspace, "x", 60)
         assert process.stdout is not None
         acknowledged = [process.stdout.readline().strip() for _ in range(10)]
@@ -99,7 +101,7 @@ def is_cut_off(peer: socket.socket) -> bool:
 
 def test_garbage_on_the_socket_harms_nobody(workspace: Workspace) -> None:
     with Store.connect(workspace) as store:
-        store.append({"queries": [QUERY]})
+        store.append({"queries": [named("q_a")]})
         for garbage in (b"\x00" * 3, b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00\x00\x00\x02" + bytes(8) + b"[]"):
             with short_path(workspace.root) as path, socket.socket(socket.AF_UNIX) as peer:
                 peer.connect(path)
