@@ -1,4 +1,4 @@
-"""Which queries and docs are nearly the same, asked by id; and so which pairs are: both their texts are.
+"""Which queries, docs and rationales are nearly the same, asked by id; a pair is when its query and its doc are.
 
 Texts come as sketches, so what was sketched before is not read again. Texts with equal token sets are one group, named
 by the first of them; all else is said of groups, so that a thousand copies are asked about once.
@@ -35,10 +35,11 @@ class TextGroups:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Queries and docs in groups."""
+    """Queries, docs and, by candidate, rationales in groups."""
 
     queries: TextGroups = field(default_factory=TextGroups)
     docs: TextGroups = field(default_factory=TextGroups)
+    rationales: TextGroups = field(default_factory=TextGroups)
 
 
 def group_texts(sketches: Sketches, asked_ids: Sequence[str], *, threshold: float) -> TextGroups:

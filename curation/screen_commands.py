@@ -73,8 +73,10 @@ def _screen(session: Session, store: Store, config: ScreeningConfig, *, is_dry: 
         return
     detail = "".join(f"; {n} {name}" for name, n in by_screen.most_common())
     print(f"{n_screened} candidates screened, {n_failed} set aside{detail}{' (dry run)' if is_dry else ''}")
-    if flags.height:
-        print(f"{flags['candidate_id'].n_unique()} passed with personal data in them, which exports mask")
+    if flagged["personal"]:
+        print(f"{flagged['personal']} passed with personal data in them, which exports mask")
+    if flagged["near_rationale"]:
+        print(f"{flagged['near_rationale']} passed with a rationale that is nearly another pair's")
     if screening.n_shared_docs:
         print(f"{screening.n_shared_docs} of train have a doc that dev or test pairs have too, which is no leak")
 

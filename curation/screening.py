@@ -22,7 +22,12 @@ from curation.screens_form import (
     screen_unapproved_rule,
     screen_unknown_rule,
 )
-from curation.screens_likeness import screen_exact_duplicate, screen_leak, screen_near_duplicate
+from curation.screens_likeness import (
+    flag_near_rationale,
+    screen_exact_duplicate,
+    screen_leak,
+    screen_near_duplicate,
+)
 from curation.screens_text import flag_personal, screen_copied_prompt, screen_length
 
 Find = Callable[[pl.DataFrame, ScreeningContext], pl.DataFrame]
@@ -60,7 +65,10 @@ AMONG_SOUND: dict[str, Screen] = {
     "exact_duplicate": Screen(screen_exact_duplicate),
     "near_duplicate": Screen(screen_near_duplicate, ("near_duplicate",)),
 }
-FLAGS: dict[str, Screen] = {"personal": Screen(flag_personal)}
+FLAGS: dict[str, Screen] = {
+    "near_rationale": Screen(flag_near_rationale, ("near_duplicate",)),
+    "personal": Screen(flag_personal),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One screening of a workspace: what candidates are held against, read from the store, and what was found, as rows.
 
-Sketches of queries and docs are kept under `sketches/` of the workspace, so a second screening reads and hashes only
-texts that are new since.
+Sketches of queries, docs and rationales are kept under `sketches/` of the workspace, so a second screening reads and
+hashes only texts that are new since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from curation.pair_likeness import Likeness, TextGroups, group_texts
 from curation.screening import Screened, screen_all
 from curation.screening_config import ScreeningConfig
-from curation.screening_context import ScreeningContext
+from curation.screening_context import ScreeningContext, rationale, read_steps
 from curation.screens_likeness import count_shared_docs
 from curation.sketch_files import keep, read_kept
 from curation.sketches import Sketches, concat_sketches, sketch
@@ -74,6 +74,14 @@ def screen_store(
                 candidates["doc_id"],
                 texts=lambda ids: _doc_texts(store, ids),
                 folder=sketch_folder and sketch_folder / "doc",
+                threshold=threshold,
+                watch=watch,
+            ),
+            rationales=_groups(
+                standing.filter(pl.col("standing_id") != pl.col("pair_id"))["standing_id"],
+                candidates["candidate_id"],
+                texts=lambda ids: _rationales(store, ids),
+                folder=sketch_folder and sketch_folder / "rationale",
                 threshold=threshold,
                 watch=watch,
             ),
@@ -158,6 +166,12 @@ def _doc_texts(store: Store, ids: Sequence[str]) -> list[str]:
     rows = store.frame("doc_texts", ids=list(ids)).select("doc_id", "title", "body", "fields").iter_rows()
     found = {doc_id: doc_text(title, body, fields) for doc_id, title, body, fields in rows}
     return [found[doc_id] for doc_id in ids]
+
+
+def _rationales(store: Store, ids: Sequence[str]) -> list[str]:
+    rows = store.frame("steps_of_candidates", ids=list(ids)).select("candidate_id", "steps").iter_rows()
+    found = {candidate_id: rationale(read_steps(steps)) for candidate_id, steps in rows}
+    return [found[candidate_id] for candidate_id in ids]
 
 
 def _kin(made: pl.DataFrame) -> frozenset[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Screens that hold a pair against others: the same, nearly the same, or nearly a query that is held back.
+"""Screens that hold a candidate against others: its pair the same, nearly the same or nearly held back, its rationale.
 
 What came first stays: pairs whose candidate passed before or which are settled, then the candidates at hand in the
 order they were made. A duplicate is like another pair of its split in query *and* doc and proposes the same grade: one
@@ -72,6 +72,31 @@ def screen_leak(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataF
             )
             found.append(Finding(row["candidate_id"], reason, score, query_id))
     return failures("leak", found)
+
+
+def flag_near_rationale(candidates: pl.DataFrame, context: ScreeningContext) -> pl.DataFrame:
+    """A rationale that is nearly that of another pair, made before."""
+    groups = context.likeness.rationales
+    known = [] if context.standing is None else context.standing.select("standing_id", "pair_id").iter_rows()
+    here = candidates.select("candidate_id", "pair_id").iter_rows()
+    # what came first of the same id says since when: a pair that is settled, too, has an id of its own
+    pair_of = dict((*known, *here))
+    since = {standing_id: rank for rank, standing_id in enumerate(pair_of)}
+    found = []
+    for candidate_id, pair_id in candidates.select("candidate_id", "pair_id").iter_rows():
+        near = {
+            other: score
+            for other, score in groups.like(candidate_id).items()
+            if score >= context.config.near_duplicate
+            and other != candidate_id
+            and pair_of.get(other, pair_id) != pair_id
+            and since[other] < since[candidate_id]
+        }
+        if near:
+            other = min(near, key=lambda one: (-near[one], since[one]))
+            reason = f"{near[other]:.2f} alike with that of {other}, of pair {pair_of[other]}"
+            found.append(Finding(candidate_id, reason, near[other], other))
+    return failures("near_rationale", found)
 
 
 def count_shared_docs(candidates: pl.DataFrame, context: ScreeningContext, held_back_docs: frozenset[str]) -> int:

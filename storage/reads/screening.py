@@ -58,6 +58,9 @@ READS = {
         order by c.created_at desc, c.candidate_id limit $n
         """
     ),
+    "steps_of_candidates": Read(
+        "select candidate_id, steps from {candidates}", finds={"candidates": ("candidate_id", "ids")}
+    ),
     # An erased text is like nothing, not like other erased ones.
     "query_texts": Read(
         "select query_id, case when text = '[erased]' then '' else text end as text from {queries}",

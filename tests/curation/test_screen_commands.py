@@ -41,7 +41,7 @@ def test_screen_sets_aside_explains_and_is_idle_the_second_time(afrel: Afrel, tm
     done = json.loads(afrel("screen", "--json", workspace=shop).stdout)
     assert tried == done and done["screened"] == 14
     assert done["by_screen"]["leak"] == 3  # the first query's train pairs: 5 of 6 words
-    assert sorted(path.name for path in (shop / "sketches").iterdir()) == ["doc", "query"]
+    assert sorted(path.name for path in (shop / "sketches").iterdir()) == ["doc", "query", "rationale"]
     assert afrel("screen", workspace=shop).stdout == "nothing to do: every candidate is screened\n"
     asked = "select candidate_id from screenings where screen = 'leak' order by candidate_id limit 1"
     candidate_id = re.findall("c_[0-9a-f]{16}", afrel("sql", asked, workspace=shop).stdout)[0]

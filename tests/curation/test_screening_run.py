@@ -165,6 +165,38 @@ def test_a_flag_leaves_a_candidate_passed(shop: Store) -> None:
     assert shop.read("standing_pairs")["standing_id"].to_pylist() == ["c_1"]
 
 
+def said(rows: dict[str, Any], words: str, **other: Any) -> dict[str, Any]:
+    """Rows of a pair whose candidate says these words."""
+    (candidate,) = rows["candidates"]
+    return rows | {"candidates": [candidate | {"steps": json.dumps([["intent", words]])} | other]}
+
+
+def flags(screening: Screening) -> list[tuple[str, str, str, str]]:
+    return screening.found.flags.select("candidate_id", "screen", "matched_id", "reason").rows()
+
+
+def test_a_rationale_nearly_told_of_another_pair_is_flagged_whatever_grade_or_split(
+    shop: Store, tmp_path: Path
+) -> None:
+    ten = "one two three four five six seven eight nine ten"
+    shop.append(said(pair(1, "red lamp", TITLE), ten))
+    assert flags(screened(shop, tmp_path)) == []
+    # nine words of eleven
+    shop.append(said(pair(2, "oak chair", "A chair", split="dev", grade=0, minute=1), ten.replace("ten", "more")))
+    assert flags(screened(shop, tmp_path)) == [
+        ("c_2", "near_rationale", "c_1", "0.82 alike with that of c_1, of pair p_1")
+    ]
+    assert sorted(read_kept(tmp_path / "rationale").ids) == ["c_1", "c_2"]
+
+
+def test_a_pair_may_be_told_the_same_of_twice(shop: Store) -> None:
+    rows = pair(1, "red lamp", TITLE)
+    shop.append(said(rows, "one two three four"))
+    screened(shop)
+    shop.append(said(rows, "one two three four", candidate_id="c_2"))
+    assert flags(screened(shop)) == []
+
+
 def test_a_rule_is_cited_rightly_where_it_votes(shop: Store) -> None:
     rule = {"rule_id": "r_aaaa", "text": "a lamp", "condition": "true", "grade": 3, "origin": "mined", **STAMP}
     approval = {"approval_id": "v_1", "kind": "rule", "content_id": "r_aaaa", "decision": "approve", "account": "dora",
