@@ -7,10 +7,12 @@ environment holds for the default host travels to another.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from openai import AsyncOpenAI, Omit, OpenAI
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit, OpenAI
 
 from evolution.chat_protocol import one_line_of
 from evolution.llm_config import LlmConfig, is_default_host
@@ -29,10 +31,14 @@ class ServerAccess:
         self.headers: dict[str, str | Omit] = {} if is_default_host(config) else _silenced_headers(environment)
         # Said outright, for the client would let an ambient Authorization header win over the key.
         self.headers["Authorization"] = f"Bearer {self._key}" if self._key else Omit()
+        self._certificates: ssl.SSLContext | None = None
 
     def client(self) -> AsyncOpenAI:
         """Return a client for one event loop, which retries nothing by itself."""
-        return AsyncOpenAI(**self._settings(), max_retries=0)
+        if self._certificates is None:  # read once: it takes longer than many requests, and a run has many clients
+            self._certificates = httpx2.create_ssl_context()
+        http_client = DefaultAsyncHttpxClient(verify=self._certificates, timeout=self.config.timeout_seconds)
+        return AsyncOpenAI(**self._settings(), max_retries=0, http_client=http_client)
 
     def blocking_client(self) -> OpenAI:
         """Return a client that waits, and retries as the config says; its calls take `headers`."""

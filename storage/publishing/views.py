@@ -106,4 +106,37 @@ left join runs r using (run_id)
 left join proposed c using (llm_call_id)
 group by all
 """,
+    # What led to no approved candidate is shared out over those of its operator and model. The grades of test pairs are
+    # null here, so none of theirs is approved.
+    "cost_per_approved": """
+with newest as (select arg_max(snapshot_id, (created_at, snapshot_id)) as snapshot_id from snapshots),
+approved as (
+    select c.llm_call_id, m.tier, count(*) as n_approved
+    from candidates c
+    join current_judgments j on j.pair_id = c.pair_id and j.grade = c.grade and j.origin in ('consensus', 'adjudicated')
+    left join tier_members m on m.candidate_id = c.candidate_id and m.snapshot_id = (from newest)
+    where c.llm_call_id is not null
+    group by all),
+calls as (
+    select l.operator, l.provider, l.model, a.tier, count(*) as n_calls, count(l.cost) as n_priced,
+        count(l.failure) as n_failed, coalesce(sum(a.n_approved), 0)::bigint as n_approved,
+        sum(l.cost) as cost,
+        sum(coalesce(l.n_prompt_tokens, 0) + coalesce(l.n_completion_tokens, 0))::bigint as n_tokens,
+        a.llm_call_id is not null as is_approved
+    from llm_calls l
+    left join approved a using (llm_call_id)
+    group by all),
+lost as (
+    select operator, provider, model, sum(cost) filter (not is_approved) as cost,
+        sum(n_tokens) filter (not is_approved) as n_tokens, sum(n_approved) as n_approved
+    from calls
+    group by all)
+select c.operator, c.provider, c.model, c.tier, c.is_approved, c.n_calls, c.n_failed, c.n_priced, c.n_approved,
+    c.n_tokens, c.cost,
+    case when c.is_approved then c.cost / c.n_approved + coalesce(o.cost, 0) / o.n_approved end as cost_per_approved,
+    case when c.is_approved then c.n_tokens / c.n_approved + coalesce(o.n_tokens, 0) / o.n_approved
+        end as tokens_per_approved
+from calls c
+join lost o using (operator, provider, model)
+""",
 }
