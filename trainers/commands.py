@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from storage.session import Session
 
 class Method(StrEnum):
     SFT = "sft"
+    GRPO = "grpo"
 
 
 class EvaluatedSplit(StrEnum):
@@ -31,6 +33,10 @@ PinsOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="M", help="tiny, a Hugging Face id, or a folder; default: tiny.")
 ]
+StartOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="M", help="sft: tiny (default), a Hugging Face id or a folder; grpo: a run."),
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A TOML file of flat keys.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,7 +46,7 @@ def train(
     method: Annotated[Method, typer.Argument(help="How to train.")],
     snapshot: SnapshotOption = None,
     config: ConfigOption = None,
-    model: ModelOption = None,
+    model: StartOption = None,
     seed: Annotated[int | None, typer.Option(help="The seed of weights and order.")] = None,
     pins: PinsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and resolve; train nothing.")] = False,
@@ -52,27 +58,33 @@ def train(
     """
     from storage.people.accounts import Act
     from trainers.prerequisites import find_snapshot, register_run, require_snapshot, tell
-    from trainers.sft_config import read_config
+    from trainers.run_directory import find_run, open_run
 
     session: Session = ctx.obj
     if pins is None:
         session.allow(Act.TRAIN)
+    if method is Method.GRPO:
+        from trainers.grpo_config import read_config
+    else:
+        from trainers.sft_config import read_config
     resolved = read_config(config, {"model": model, "seed": seed})
     directory = find_snapshot(session, snapshot, pins)
     manifest = require_snapshot(session, directory, pins, tiers=resolved.tiers)
     runs_dir = Path("runs").resolve() if pins else session.workspace.runs_dir
-    from trainers import sft
-    from trainers.run_directory import find_run
+    if method is Method.GRPO:
+        from trainers import grpo
 
+        start = open_run(runs_dir, resolved.model)
+        key, trained = grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
+    else:
+        from trainers import sft
+
+        resolved = sft.size_config(resolved, manifest)
+        key, trained = sft.run_key(resolved, manifest), partial(sft.train, resolved, directory)
     if dry_run:
-        print(
-            json.dumps(
-                {"snapshot": manifest.snapshot_id, **sft.size_config(resolved, manifest).model_dump(mode="json")},
-                ensure_ascii=False,
-            )
-        )
+        resolution = {"snapshot": manifest.snapshot_id, **resolved.model_dump(mode="json")}
+        print(json.dumps(resolution, ensure_ascii=False))
         return
-    key = sft.run_key(resolved, manifest)
     found = find_run(runs_dir, key)
     if found is not None and found.read()["status"] == "finished":
         if as_json:
@@ -83,7 +95,7 @@ def train(
     settings = {**resolved.model_dump(mode="json"), "snapshot_id": manifest.snapshot_id}
     in_store = pins is None
     with register_run(session, found, runs_dir, settings=settings, key=key, in_store=in_store) as (run, counts):
-        result = sft.train(resolved, directory, run=run, tell=tell)
+        result = trained(run=run, tell=tell)
         counts.update(
             n_rows=result.n_rows, n_steps=result.n_steps, snapshot_id=manifest.snapshot_id, method=method.value
         )

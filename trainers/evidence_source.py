@@ -14,7 +14,7 @@ import polars as pl
 
 from curation.evidence import evidence_line
 from curation.features import FieldVocabulary, pair_features
-from curation.rules import Rule, vote_matrix
+from curation.rules import ABSTAIN, Rule, vote_matrix
 from storage import durable
 from storage.errors import UserError
 
@@ -30,13 +30,24 @@ class EvidenceSource:
 
     def lines(self, pairs: pl.DataFrame) -> list[str]:
         """Return the evidence line of each pair (columns pair_id, query, title, body, fields)."""
-        docs = [{name: value} for name, values in self.field_values.items() for value in values]
-        features = pair_features(pairs, FieldVocabulary.from_docs(docs))
+        features = self._features(pairs)
         votes = vote_matrix(self.rules, features)
         return [
             evidence_line(row, [int(grade) for grade in cast if grade >= 0])
             for row, cast in zip(features.iter_rows(named=True), votes, strict=True)
         ]
+
+    def votes(self, pairs: pl.DataFrame) -> list[dict[str, int]]:
+        """Return for each pair the rules whose condition holds on it and the grade each votes."""
+        ids = [rule.rule_id for rule in self.rules]
+        return [
+            {rule_id: int(grade) for rule_id, grade in zip(ids, cast, strict=True) if grade != ABSTAIN}
+            for cast in vote_matrix(self.rules, self._features(pairs))
+        ]
+
+    def _features(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        docs = [{name: value} for name, values in self.field_values.items() for value in values]
+        return pair_features(pairs, FieldVocabulary.from_docs(docs))
 
     def write(self, folder: Path) -> None:
         """Write the source into a model's folder."""

@@ -84,10 +84,12 @@ class DrawnRows:
 
     def at(self, step: int) -> list[int]:
         """Return the rows of a micro-batch, counted from 0: `n_rows` of them, never none."""
-        return [self._row(place) for place in range(step * self._n_rows, (step + 1) * self._n_rows)]
-
-    def _row(self, place: int) -> int:
-        turn, within = divmod(place, len(self._buckets))
-        order = np.random.default_rng([self._seed, 0, turn]).permutation(len(self._buckets))
-        bucket = self._buckets[order[within]]
-        return bucket[int(np.random.default_rng([self._seed, 1, place]).integers(len(bucket)))]
+        orders: dict[int, Sequence[int]] = {}
+        drawn = []
+        for place in range(step * self._n_rows, (step + 1) * self._n_rows):
+            turn, within = divmod(place, len(self._buckets))
+            if turn not in orders:
+                orders[turn] = np.random.default_rng([self._seed, 0, turn]).permutation(len(self._buckets)).tolist()
+            bucket = self._buckets[orders[turn][within]]
+            drawn.append(bucket[int(np.random.default_rng([self._seed, 1, place]).integers(len(bucket)))])
+        return drawn

@@ -6,14 +6,13 @@ out is filled in by kind. The resolved configuration is what a run records and w
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from storage.errors import UserError
+from trainers.config_file import read_flat
 
 TINY = "tiny"
 # What else a tiny model needs follows from the number of rows, see `size_to`.
@@ -109,22 +108,4 @@ def size_to(config: SftConfig, n_rows: int) -> SftConfig:
 
 def read_config(path: Path | None, overrides: Mapping[str, Any]) -> SftConfig:
     """Read a flat TOML file, then lay the options of the command line over it; one UserError for all mistakes."""
-    given: dict[str, Any] = {}
-    if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UserError(f"--config {path} cannot be read: {error}. Mend the file, flat keys only") from error
-    given |= {key: value for key, value in overrides.items() if value is not None}
-    try:
-        return SftConfig(**given)
-    except ValidationError as error:
-        lines = [f"- {_place(problem)}: {problem['msg']}, got {problem['input']!r}" for problem in error.errors()]
-        known = ", ".join(SftConfig.model_fields)
-        raise UserError(
-            f"the configuration {path or ''} has {len(lines)} mistakes:\n" + "\n".join(lines) + f"\nKeys: {known}"
-        ) from error
-
-
-def _place(problem: Mapping[str, Any]) -> str:
-    return ".".join(str(part) for part in problem["loc"]) or "whole"
+    return read_flat(SftConfig, path, overrides)

@@ -162,8 +162,6 @@ class RunRecorder(TrainerCallback):
         logs = kwargs["logs"]
         if "loss" not in logs or self.trainer is None:
             return  # the summary at the end
-        seconds = time.monotonic() - self._started
-        n_done = state.global_step - self._started_from
         line = {
             "step": state.global_step,
             "epoch": round(self._epochs * state.global_step / state.max_steps, 4),
@@ -171,16 +169,19 @@ class RunRecorder(TrainerCallback):
             "rows": self.trainer.take_consumed(),
         }  # fmt: skip
         self._run.append_metrics(line)
-        left = seconds / n_done * (state.max_steps - state.global_step)
+        self.tell_progress(state, loss=logs["loss"], told=f"grade loss {logs['grade_loss']:.3f}")
+
+    def tell_progress(self, state: TrainerState, *, loss: float, told: str) -> None:
+        """Write the progress file, and a line to whoever listens, no oftener than every five seconds."""
+        seconds = time.monotonic() - self._started
+        left = seconds / (state.global_step - self._started_from) * (state.max_steps - state.global_step)
         self._run.write_progress(
             done=state.global_step, total=state.max_steps, seconds=round(seconds, 1), seconds_left=round(left, 1),
-            loss=logs["loss"], at=str(now()),
+            loss=loss, at=str(now()),
         )  # fmt: skip
         if seconds - self._told > 5 or state.global_step == state.max_steps:
             self._told = seconds
-            self._tell(
-                f"step {state.global_step}/{state.max_steps} · grade loss {logs['grade_loss']:.3f} · {left:.0f} s left"
-            )
+            self._tell(f"step {state.global_step}/{state.max_steps} · {told} · {left:.0f} s left")
 
     def on_save(
         self,

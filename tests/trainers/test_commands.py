@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -48,6 +49,7 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     """A workspace with an unsigned snapshot, its people, and a small configuration in sft.toml."""
+    torch.set_num_threads(1)  # models this small are slower on more
     root = tmp_path / "shop"
     root.mkdir()
     (root / "afrel.toml").write_text("")
@@ -127,6 +129,14 @@ def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_pa
     assert shop.run("evaluate").startswith("nothing to do: ")
     again = json.loads(shop.run("evaluate", "--json"))
     assert again["nothing_to_do"] and accuracy["run"] in again["measures"]["run"]
+
+    settings = {"model": f'"{run["run_id"]}"', "n_steps": 1, "prompts_per_step": 2, "group_size": 2, "kl_weight": 0}
+    (tmp_path / "grpo.toml").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
+    words = ("train", "grpo", "--config", str(tmp_path / "grpo.toml"))
+    assert json.loads(shop.run(*words, "--dry-run"))["group_size"] == 2
+    reinforced = json.loads(shop.run(*words, "--json"))
+    assert reinforced["n_steps"] == 1 and reinforced["run_id"] != run["run_id"]
+    assert shop.run(*words).startswith(f"nothing to do: {reinforced['run_id']} trained")
 
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("query,title,material\noak chair,oak chair,oak\noak chair,canvas bag,canvas\n")
