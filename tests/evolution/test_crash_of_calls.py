@@ -120,7 +120,7 @@ def live_and_die(store: Store, folder: Path, service: ChatService, *, n_kills: i
 
 def test_killed_a_few_times_nothing_synced_is_lost_or_asked_again(store: Store, tmp_path: Path) -> None:
     with chat_server(answer) as service:
-        live_and_die(store, tmp_path, service, n_kills=4, n_calls=120)
+        live_and_die(store, tmp_path, service, n_kills=3, n_calls=60)
 
 
 @pytest.mark.slow
