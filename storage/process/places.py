@@ -30,6 +30,8 @@ ALSO_INDEXED: Mapping[str, tuple[str, ...]] = {
     "send_backs": ("pair_id",),
     "judgments": ("pair_id",),
     "rule_votes": ("pair_id",),
+    "predictions": ("pair_id",),
+    "tier_members": ("pair_id",),
 }
 # DuckDB numbers the rows a transaction has inserted and not committed yet from here, in order; a commit moves them
 # behind the committed ones (its MAX_ROW_ID; a test holds it).

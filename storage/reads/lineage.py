@@ -81,8 +81,8 @@ READS = {
     ),
     "why_prediction": Read("select pair_id from {predictions}", finds={"predictions": ("prediction_id", "id")}),
     "why_predictions": Read(
-        "select prediction_id, train_run_id, grade, probabilities, run_id from predictions where pair_id = $id "
-        "order by created_at"
+        "select prediction_id, train_run_id, grade, probabilities, run_id from {predictions} order by created_at",
+        finds={"predictions": _OF_PAIR},
     ),
     "why_members": Read(
         """
@@ -93,11 +93,11 @@ READS = {
                (select list(a.pseudonym) from signatures s left join current_accounts a using (account)
                 where s.snapshot_id = m.snapshot_id and s.tier = m.tier) as signed_by,
                exists (select 1 from revocations r where r.snapshot_id = m.snapshot_id) as is_revoked
-        from tier_members m join {pairs} p using (pair_id)
+        from {tier_members} m join {pairs} p using (pair_id)
         left join tiers t on t.snapshot_id = m.snapshot_id and t.tier = m.tier
-        where m.pair_id = $id order by m.snapshot_id
+        order by m.snapshot_id
         """,
-        finds={"pairs": _OF_PAIR},
+        finds={"tier_members": _OF_PAIR, "pairs": _OF_PAIR},
     ),
     "why_training_runs": Read(
         """
@@ -126,11 +126,15 @@ READS = {
         """
         select p.pair_id, p.query_id, p.doc_id, d.title, m.tier, m.judgment_id, m.candidate_id
         from {pairs} p join {docs} d using (doc_id)
-        join (from tier_members where snapshot_id = $snapshot_id) m using (pair_id)
-        where p.split = 'train'
+        join {tier_members} m using (pair_id)
+        where p.split = 'train' and m.snapshot_id = $snapshot_id
         order by p.pair_id limit $n
         """,
-        finds={"pairs": ("query_id", "query_ids"), "docs": ("doc_id", "pairs.doc_id")},
+        finds={
+            "pairs": ("query_id", "query_ids"),
+            "docs": ("doc_id", "pairs.doc_id"),
+            "tier_members": ("pair_id", "pairs.pair_id"),
+        },
     ),
     # What some train rows say: their grade, and their rationale as a snapshot takes it.
     "train_row_says": Read(
