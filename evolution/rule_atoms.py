@@ -6,14 +6,16 @@ plainly nor negated, as in SQL.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
+
+from evolution.atom_table import Atom, AtomTable, Rows
 
 N_CUTS = 10
 MAX_COVERAGE_RATE = 0.95  # an atom that holds nearly everywhere says nothing
@@ -65,6 +67,25 @@ BOOLEANS = {
     "has_negation": ("the query rules something out", "the query rules nothing out"),
     "has_brand_match": ("the brand agrees", "the brand is another"),
 }
+# Column of a list -> (words for at least so long, words for shorter).
+LENGTHS = {
+    "query_attributes": ("the query names at least {} attributes", "the query names under {} attributes"),
+    "missing_terms": ("the doc lacks at least {} of the query's words", "the doc lacks under {} of the query's words"),
+}
+# Comparisons of several columns -> (words when true, words when false).
+JOINT = {
+    "n_attribute_matches >= len(query_attributes)": ("all attributes named agree", "not all attributes named agree"),
+    "n_attribute_matches + n_attribute_conflicts < len(query_attributes)": (
+        "the doc leaves a named attribute open",
+        "the doc leaves no named attribute open",
+    ),
+}
+# Column of attributes -> words for any value of a field, words for none.
+STATED = {
+    "query_attributes": ("the query names a {}", "the query names no {}"),
+    "doc_attributes": ("the doc states a {}", "the doc states no {}"),
+}
+MAX_FIELD_VALUES = 20  # a field of more values is not listed in a condition
 LISTS = {
     "conflicting_fields": "the {} conflicts",
     "matched_fields": "the {} agrees",
@@ -73,59 +94,38 @@ LISTS = {
     "missing_terms": "the doc lacks “{}”",
     "query_terms": "the query says “{}”",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """One comparison: its SQL over the columns of `pair_features`, and the same in words."""
-
-    column: str
-    condition: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class AtomTable:
-    """Atoms and where they hold: `holds` is a 0/1 float32 matrix (atoms × pairs)."""
-
-    atoms: tuple[Atom, ...]
-    holds: sparse.csr_matrix
-    families: Mapping[str, int]
-
-    def n_family(self, atom: int) -> int:
-        """Return how many atoms speak of this one's column: how many were tried when it was found."""
-        return self.families[self.atoms[atom].column]
+# Of these the absence says something too: a pair has few fields.
+NEGATED = {"conflicting_fields": "the {} does not conflict", "matched_fields": "the {} does not agree"}
 
 
 def read_atoms(
-    features: pl.DataFrame, groups: NDArray[np.intp], *, min_votes: int = 3, min_groups: int = 2, max_atoms: int = 6000
+    features: pl.DataFrame, groups: NDArray[np.intp], *, min_votes: int = 3, max_atoms: int = 6000
 ) -> AtomTable:
-    """Build the atoms that hold for at least `min_votes` pairs of `min_groups` queries, and not for nearly all.
+    """Build the atoms that hold for at least `min_votes` pairs of two queries, and not for nearly all.
 
     Of atoms that hold for the same pairs the first in grammar order stays. The rarest words go first when there are
     more than `max_atoms`.
     """
     n = features.height
-    kept: list[tuple[Atom, NDArray[np.intp]]] = []
+    kept: list[tuple[Atom, Rows]] = []
     seen: set[bytes] = set()
-    for atom, rows in _candidates(features):
-        if not min_votes <= rows.size <= MAX_COVERAGE_RATE * n or np.unique(groups[rows]).size < min_groups:
+    for atom, rows in _candidates(features, min_votes):
+        if not min_votes <= rows.size <= MAX_COVERAGE_RATE * n or (groups[rows] == groups[rows[0]]).all():
             continue
-        key = rows.tobytes()
+        key = hashlib.blake2b(rows.tobytes(), digest_size=16).digest()
         if key not in seen:
             seen.add(key)
-            kept.append((atom, rows))
+            kept.append((atom, rows.astype(np.int32)))
     if len(kept) > max_atoms:
         common = sorted(range(len(kept)), key=lambda i: (-kept[i][1].size, i))[:max_atoms]
         kept = [kept[i] for i in sorted(common)]
-    indices = np.concatenate([rows for _, rows in kept]) if kept else np.empty(0, np.intp)
+    indices = np.concatenate([rows for _, rows in kept]) if kept else np.empty(0, np.int32)
     starts = np.cumsum([0, *(rows.size for _, rows in kept)])
     holds = sparse.csr_matrix((np.ones(indices.size, np.float32), indices, starts), shape=(len(kept), n))
-    atoms = tuple(atom for atom, _ in kept)
-    return AtomTable(atoms, holds, Counter(atom.column for atom in atoms))
+    return AtomTable.of([atom for atom, _ in kept], holds)
 
 
-def _candidates(features: pl.DataFrame) -> Iterator[tuple[Atom, NDArray[np.intp]]]:
+def _candidates(features: pl.DataFrame, min_votes: int) -> Iterator[tuple[Atom, Rows]]:
     for column, words in SHARES.items():
         values = features[column].to_numpy()
         for cut in _cuts(values, digits=2):
@@ -140,11 +140,44 @@ def _candidates(features: pl.DataFrame) -> Iterator[tuple[Atom, NDArray[np.intp]
             Atom(column, f"not {column}", negated),
             (~features[column].fill_null(True)).arg_true().to_numpy().astype(np.intp),
         )
+    for column, words in LENGTHS.items():
+        values = features[column].list.len().cast(pl.Int32).to_numpy()
+        for cut in _cuts(values, digits=0):
+            yield from _threshold(f"len({column})", values, f"{cut:.0f}", f"{cut:.0f}", words)
+    lengths = features["query_attributes"].list.len().cast(pl.Int32)
+    asked = [features["n_attribute_matches"] >= lengths]
+    asked += [features["n_attribute_matches"] + features["n_attribute_conflicts"] < lengths]
+    for (condition, (plain, negated)), holds in zip(JOINT.items(), asked, strict=True):
+        yield Atom("joint", condition, plain), holds.arg_true().to_numpy().astype(np.intp)
+        yield Atom("joint", f"not ({condition})", negated), (~holds).arg_true().to_numpy().astype(np.intp)
     for column, template in LISTS.items():
-        for value, rows in sorted(_postings(features[column].to_list()).items()):
-            shown = value.replace("=", " ", 1) if column in ("query_attributes", "doc_attributes") else value
+        postings = list(_postings(features[column], min_votes))
+        for value, rows in postings:
+            shown = value.replace("=", " ", 1) if column in STATED else value
             shown = shown.replace("_", " ") if column.endswith("fields") else shown
-            yield Atom(column, f"list_contains({column}, {_literal(value)})", template.format(shown)), rows
+            condition = f"list_contains({column}, {_literal(value)})"
+            yield Atom(column, condition, template.format(shown)), rows
+            if column in NEGATED:
+                others = np.setdiff1d(np.arange(features.height), rows)
+                yield Atom(column, f"not {condition}", NEGATED[column].format(shown)), others
+        if column in STATED:
+            yield from _stated(column, postings, features.height)
+
+
+def _stated(column: str, postings: Sequence[tuple[str, Rows]], n_pairs: int) -> Iterator[tuple[Atom, Rows]]:
+    """Yield, for each field of a few values, that any of them is there, and that none is."""
+    by_field: defaultdict[str, list[tuple[str, Rows]]] = defaultdict(list)
+    for value, rows in postings:
+        by_field[value.partition("=")[0]].append((value, rows))
+    for name, held in by_field.items():
+        if 1 < len(held) <= MAX_FIELD_VALUES:
+            rows = np.unique(np.concatenate([rows for _, rows in held]))
+            values = ", ".join(_literal(value) for value, _ in held)
+            condition, shown = f"list_has_any({column}, [{values}])", name.replace("_", " ")
+            plain, negated = STATED[column]
+            others = np.setdiff1d(np.arange(n_pairs), rows)
+            yield Atom(f"field of {column}", condition, plain.format(shown)), rows
+            yield Atom(f"field of {column}", f"not {condition}", negated.format(shown)), others
 
 
 def _cuts(values: NDArray[np.float64], *, digits: int) -> list[float]:
@@ -160,18 +193,18 @@ def _cuts(values: NDArray[np.float64], *, digits: int) -> list[float]:
 
 def _threshold(
     column: str, values: NDArray[np.float64], literal: str, shown: str, words: tuple[str, str]
-) -> Iterator[tuple[Atom, NDArray[np.intp]]]:
+) -> Iterator[tuple[Atom, Rows]]:
     cut = float(literal)
     yield Atom(column, f"{column} >= {literal}", words[0].format(shown)), np.flatnonzero(values >= cut)
     yield Atom(column, f"{column} < {literal}", words[1].format(shown)), np.flatnonzero(values < cut)
 
 
-def _postings(lists: Sequence[Sequence[str]]) -> dict[str, NDArray[np.intp]]:
-    rows: defaultdict[str, list[int]] = defaultdict(list)
-    for row, values in enumerate(lists):
-        for value in dict.fromkeys(values):
-            rows[value].append(row)
-    return {value: np.asarray(found, np.intp) for value, found in rows.items()}
+def _postings(lists: pl.Series, min_votes: int) -> Iterator[tuple[str, Rows]]:
+    """Yield each value of a column of lists with the rows it is in, in the order of the values."""
+    rows = pl.DataFrame({"row": np.arange(len(lists)), "value": lists}).explode("value").drop_nulls().unique()
+    found = rows.group_by("value").agg(pl.col("row").sort()).filter(pl.col("row").list.len() >= min_votes)
+    for value, held in found.sort("value").iter_rows():
+        yield value, np.asarray(held, np.intp)
 
 
 def _literal(value: str) -> str:

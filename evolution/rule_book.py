@@ -1,6 +1,7 @@
 """The rule book: rules mined from train judgments and voted over every pair.
 
-Votes read features only, so they may be cast on dev and test pairs; grades are read of train pairs alone.
+Votes read features only, so they may be cast on dev and test pairs; grades are read of train pairs alone. Every rule
+proposed is kept with its counts, also one left out because a simpler one says as much.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import polars as pl
 from curation.features import FEATURE_SCHEMA
 from curation.rule_votes import append_votes, vote_rows
 from curation.rules import Rule, make_rule
-from evolution.rule_mining import MinedRule, mine_rules
+from evolution.rule_counts import RuleCount, count_rules
+from evolution.rule_mining import Mined, MinedRule, mine_rules
+from evolution.rule_proposals import JUDGMENTS, RuleProposal, proposal_tables
 from storage.clock import now
 from storage.errors import UserError
 from storage.grades import Scale
@@ -22,16 +25,20 @@ from storage.ids import digest
 from storage.runs import finished_run, start_run
 from storage.store import Store
 
+PROPOSER = "lexical"  # whoever mines without a model
+NOTHING_MINED = Mined()
+
 
 @dataclass(frozen=True, slots=True)
 class BookEntry:
-    """A mined rule under its id, with its coverage over all pairs."""
+    """A mined rule under its id, with its coverage over all pairs and its count on judged ones."""
 
     rule: Rule
     mined: MinedRule
     parent_id: str | None
     n_votes: int
     n_pairs: int
+    count: RuleCount
 
     @property
     def coverage_rate(self) -> float | None:
@@ -47,6 +54,7 @@ class MineReport:
     n_new_rules: int = 0
     n_new_votes: int = 0
     finished_before: str | None = None
+    mined: Mined = NOTHING_MINED
 
 
 def mine_book(
@@ -58,16 +66,12 @@ def mine_book(
     judgments: str = "all",
     is_dry: bool = False,
 ) -> MineReport:
-    """Mine rules from train judgments, append them and their votes; UserError when nothing is judged.
+    """Mine rules from train judgments, append them, their votes and what was left out.
 
-    `judgments` narrows them to an origin: import, consensus or adjudicated.
+    `judgments` narrows them to an origin: import, consensus or adjudicated. UserError when nothing is judged, or all of
+    it with one grade.
     """
-    judged = store.frame("train_features", judgments=judgments)
-    if judged.is_empty():
-        raise UserError(
-            "no judged train pairs with features, so there is nothing to mine from. "
-            "Bring judgments: afrel ingest FILE --map query=…,title=…,grade=…"
-        )
+    judged = read_judged(store, judgments)
     config = {"max_rules": max_rules, "judgments": judgments, "n_judged": len(judged)}
     input_digest = digest([judged.select("pair_id", "grade").rows(), sorted(FEATURE_SCHEMA), max_rules])
     if before := finished_run(store, "mine", input_digest):
@@ -80,22 +84,48 @@ def mine_book(
         queries=judged["root_query_id"].to_list(),
     )
     features = store.frame("all_features")
-    rules, parents = _named(mined)
+    rules, parents = _named(mined.rules)
+    counts = count_rules(rules, judged)
     book = {rule.rule_id: rule for rule in [*all_rules(store), *rules]}
     votes = list(vote_rows(list(book.values()), features))
     n_votes = _count_votes(votes)
     entries = tuple(
-        BookEntry(rule, found, parents.get(rule.rule_id), n_votes.get(rule.rule_id, 0), len(features))
-        for rule, found in zip(rules, mined, strict=True)
+        BookEntry(rule, found, parents.get(rule.rule_id), n_votes.get(rule.rule_id, 0), len(features), count)
+        for rule, found, count in zip(rules, mined.rules, counts, strict=True)
     )
     if is_dry:
-        return MineReport(entries, len(judged))
+        return MineReport(entries, len(judged), mined=mined)
     with start_run(store, verb="mine", config=config, input_digest=input_digest, account=account) as run:
-        stamp = {"run_id": run.run_id, "created_at": now()}
-        written = store.append({"rules": [{**_rule_row(entry), **stamp} for entry in entries]})
+        proposals = [*map(_kept, entries), *_left_out(mined, rules, judged)]
+        written = store.append(proposal_tables(proposals, run_id=run.run_id, at=now()))
         n_new_votes = append_votes(store, votes, run.run_id)
-        run.counts.update(rules=len(entries), new_rules=written.get("rules", 0), new_votes=n_new_votes)
-    return MineReport(entries, len(judged), written.get("rules", 0), n_new_votes)
+        run.counts.update(
+            rules=len(entries),
+            new_rules=written.get("rules", 0),
+            new_votes=n_new_votes,
+            confirmed=sum(one.mined.is_confirmed for one in entries),
+            say_no_more=len(mined.told),
+            held_out=mined.n_held_out,
+            held_out_right=mined.n_held_out_right,
+        )
+    return MineReport(entries, len(judged), written.get("rules", 0), n_new_votes, mined=mined)
+
+
+def read_judged(store: Store, judgments: str) -> pl.DataFrame:
+    """Return judged train pairs with their features; UserError when there is nothing to learn from them."""
+    judged = store.frame("train_features", judgments=judgments)
+    if judged.is_empty():
+        raise UserError(
+            "no judged train pairs with features, so there is nothing to mine from. "
+            "Bring judgments: afrel ingest FILE --map query=…,title=…,grade=…"
+        )
+    grades = judged["grade"].unique().to_list()
+    if len(grades) == 1:
+        raise UserError(
+            f"all {len(judged)} judged train pairs have grade {grades[0]}, so no rule can tell it from another. "
+            "Bring judgments of other grades: afrel ingest FILE --map query=…,title=…,grade=…"
+        )
+    return judged
 
 
 def all_rules(store: Store) -> list[Rule]:
@@ -135,15 +165,40 @@ def _named(mined: Sequence[MinedRule]) -> tuple[list[Rule], dict[str, str]]:
     return rules, parents
 
 
-def _rule_row(entry: BookEntry) -> dict[str, Any]:
-    return {
-        "rule_id": entry.rule.rule_id,
-        "text": entry.rule.text,
-        "condition": entry.rule.condition,
-        "grade": entry.rule.grade,
-        "parent_id": entry.parent_id,
-        "origin": "mined",
-    }
+def _kept(entry: BookEntry) -> RuleProposal:
+    return RuleProposal(
+        source=JUDGMENTS,
+        proposer=PROPOSER,
+        said=(entry.rule.text, entry.rule.condition, entry.rule.grade),
+        rule=entry.rule,
+        is_kept=True,
+        reason=entry.mined.standing,
+        parent_id=entry.parent_id,
+        count=entry.count,
+        held_out=entry.mined.held_out,
+        example_ids=entry.count.examples,
+        counter_ids=entry.count.counter_examples,
+    )
+
+
+def _left_out(mined: Mined, kept: Sequence[Rule], judged: pl.DataFrame) -> list[RuleProposal]:
+    """Return the rules that say no more than a kept one, as proposals turned away."""
+    ids = {(rule.condition, rule.grade): rule.rule_id for rule in kept}
+    rules = [make_rule(one.rule.text, one.rule.condition, one.rule.grade) for one in mined.told]
+    return [
+        RuleProposal(
+            source=JUDGMENTS,
+            proposer=PROPOSER,
+            said=(rule.text, rule.condition, rule.grade),
+            rule=rule,
+            is_kept=False,
+            reason=f"says no more than {ids[one.by_condition, rule.grade]}",
+            count=count,
+            example_ids=count.examples,
+            counter_ids=count.counter_examples,
+        )
+        for one, rule, count in zip(mined.told, rules, count_rules(rules, judged, others=kept), strict=True)
+    ]
 
 
 def _as_rule(row: Mapping[str, Any]) -> Rule:

@@ -81,6 +81,11 @@ FACTS: Mapping[str, Mask] = {
     ),
     "rules": Mask("rule_id text condition grade parent_id origin run_id created_at"),
     "rule_votes": Mask("rule_vote_id rule_id pair_id grade run_id created_at"),
+    "rule_proposals": Mask(
+        "rule_proposal_id rule_id parent_id source proposer text condition grade is_kept reason n_judged n_votes "
+        "n_right n_held_out n_held_out_right is_confirmed n_conflicts example_pair_ids counter_pair_ids llm_call_id "
+        "run_id created_at"
+    ),
     "candidates": Mask(
         "candidate_id pair_id grade steps rule_ids confidence proposer instruction_id llm_call_id run_id created_at"
     ),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from storage.sql.rule_coverage import COVERAGE
+
 # Wilson's score interval, 95%: centre and half its width of a share of `n`, times 1 + z^2 / n.
 _Z2 = 1.959963984540054**2
 _CENTRE = f"(n_agreed / n + {_Z2} / (2 * n))"
@@ -59,6 +61,7 @@ from rule_status r
 left join agreed using (rule_id)
 left join answered using (rule_id)
 """,
+    "coverage_by_rule": COVERAGE,
     "lineage": """
 select c.candidate_id, c.pair_id, p.split, p.origin, p.query_id, q.text as query, p.doc_id, d.title,
     c.proposer, c.grade as proposed_grade, c.rule_ids,

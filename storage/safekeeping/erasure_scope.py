@@ -125,6 +125,9 @@ KEPT: Mapping[str, str] = {
 REPORTED: tuple[tuple[str, str], ...] = (
     ("rules", "text"),
     ("rules", "condition"),
+    ("rule_proposals", "text"),
+    ("rule_proposals", "condition"),
+    ("rule_proposals", "reason"),
     ("instructions", "text"),
     ("approvals", "reason"),
     ("tiers", "predicate"),

@@ -64,6 +64,7 @@ RECIPES: Mapping[str, Recipe] = {
     "instructions": Recipe("i", ("text",)),
     "rules": Recipe("r", ("text", "condition", "grade")),
     "rule_votes": Recipe("v", ("rule_id", "pair_id")),
+    "rule_proposals": Recipe("rp", ("run_id", "source", "text", "condition", "grade", "llm_call_id")),
     "candidates": Recipe(
         "c",
         ("pair_id", "grade", "steps", "proposer", "instruction_id", "rule_book"),

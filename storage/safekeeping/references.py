@@ -26,6 +26,8 @@ BY_COLUMN: Mapping[str, str] = {
     "instruction_id": "instructions",
     "rule_id": "rules",
     "rule_ids": "rules",
+    "example_pair_ids": "pairs",
+    "counter_pair_ids": "pairs",
     "llm_call_id": "llm_calls",
     "candidate_id": "candidates",
     "response_id": "responses",
@@ -39,6 +41,7 @@ BY_COLUMN: Mapping[str, str] = {
 BY_PLACE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("instructions", "parent_id"): ("instructions",),
     ("rules", "parent_id"): ("rules",),
+    ("rule_proposals", "parent_id"): ("rules",),
     ("responses", "target_id"): ("responses",),
     ("approvals", "content_id"): ("rules", "instructions", "judgments"),
     ("external_ids", "content_id"): ("queries", "docs"),
