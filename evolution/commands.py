@@ -1,21 +1,19 @@
-"""Verbs of the machines: mine rules, approve them, mutate pairs."""
+"""Verbs of the machines: approve what they propose."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from storage.errors import UserError
-from storage.session import Session, read_scale
+from storage.session import Session
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from evolution.mutating import MutateReport
-    from evolution.rule_book import MineReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -30,34 +28,6 @@ class JudgmentOrigin(StrEnum):
 
 
 FromJudgments = Annotated[JudgmentOrigin, typer.Option("--judgments", help="Learn from judgments of this origin only.")]
-
-
-def mine(
-    ctx: typer.Context,
-    max_rules: Annotated[int, typer.Option(min=1, help="At most this many rules.")] = 120,
-    judgments: FromJudgments = JudgmentOrigin.ALL,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rules; write nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Propose rules from judged train pairs and cast their votes on all pairs.
-
-    Example: afrel -w shop mine --max-rules 60
-    """
-    from evolution.rule_book import mine_book
-    from storage.people.accounts import Act
-
-    session: Session = ctx.obj
-    session.allow(Act.PREPARE)
-    with session.store() as store:
-        report = mine_book(
-            store,
-            scale=read_scale(store),
-            max_rules=max_rules,
-            account=session.account,
-            judgments=judgments.value,
-            is_dry=dry_run,
-        )
-    _print_mined(report, is_dry=dry_run, as_json=as_json)
 
 
 def approve(
@@ -108,73 +78,6 @@ def approve(
         print(f"{len(new)} {kind}{'s' if len(new) > 1 else ''} {decision.status}{' (dry run)' if dry_run else ''}")
 
 
-def mutate(
-    ctx: typer.Context,
-    operator: Annotated[list[str] | None, typer.Option(help="attribute_swap, constraint_added; repeatable.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many mutations.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    judgments: FromJudgments = JudgmentOrigin.ALL,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mutations; write nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Rewrite judged train pairs on purpose; an independent verifier confirms the declared effect or eliminates it.
-
-    Example: afrel -w shop mutate --operator attribute_swap --limit 100
-    """
-    from evolution.mutating import mutate_pairs
-    from evolution.mutations import MUTATIONS
-    from storage.people.accounts import Act
-
-    session: Session = ctx.obj
-    session.allow(Act.PREPARE)
-    with session.store() as store:
-        report = mutate_pairs(
-            store,
-            scale=read_scale(store),
-            operators=operator or list(MUTATIONS),
-            limit=limit,
-            seed=seed,
-            account=session.account,
-            judgments=judgments.value,
-            is_dry=dry_run,
-        )
-    _print_mutated(report, is_dry=dry_run, as_json=as_json)
-
-
-def _print_mined(report: MineReport, *, is_dry: bool, as_json: bool) -> None:
-    if as_json:
-        rules = [
-            {
-                "rule_id": entry.rule.rule_id,
-                "text": entry.rule.text,
-                "condition": entry.rule.condition,
-                "grade": entry.rule.grade,
-                "coverage_rate": entry.coverage_rate,
-                "accuracy": entry.mined.accuracy,
-                "n_judged": entry.mined.n_votes,
-                "parent_id": entry.parent_id,
-            }
-            for entry in report.entries
-        ]
-        counts = {"n_judged": report.n_judged, "new_rules": report.n_new_rules, "new_votes": report.n_new_votes}
-        print(json.dumps({**counts, "finished_before": report.finished_before, "rules": rules}, ensure_ascii=False))
-        return
-    if report.finished_before:
-        print(f"nothing to do: {report.finished_before} mined the same {report.n_judged} train judgments")
-        return
-    for entry in report.entries:
-        covered = "-" if entry.coverage_rate is None else f"{entry.coverage_rate:.1%}"
-        mark = " (exception)" if entry.mined.exception_to else ""
-        print(
-            f"{entry.rule.rule_id}  grade {entry.rule.grade}  covers {covered:>6}  "
-            f"right {entry.mined.accuracy:.2f} (n={entry.mined.n_votes})  {entry.rule.text}{mark}"
-        )
-    print(
-        f"{len(report.entries)} rules from {report.n_judged} train judgments; {report.n_new_rules} new, "
-        f"{report.n_new_votes} new votes{' (dry run)' if is_dry else ''}"
-    )
-
-
 def _print_book(book: pl.DataFrame, kind: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(book.to_dicts(), default=str, ensure_ascii=False))
@@ -189,57 +92,3 @@ def _print_book(book: pl.DataFrame, kind: str, *, as_json: bool) -> None:
         print(
             f"{row['rule_id']}  {row['status']:<8}  grade {row['grade']}  {right} (n={row['n_judged']})  {row['text']}"
         )
-
-
-def _print_mutated(report: MutateReport, *, is_dry: bool, as_json: bool) -> None:
-    verifier = report.verifier
-    if as_json:
-        print(json.dumps(_mutated_json(report), ensure_ascii=False))
-        return
-    if report.finished_before:
-        print(f"nothing to do: {report.finished_before} mutated the same {report.n_sources} train judgments")
-        return
-    if is_dry:
-        for drawn in report.drawn:
-            print(f"{drawn.source['query']} → {drawn.mutated.query}  ({drawn.mutated.change})  {drawn.check.reason}")
-    n_eliminated = len(report.drawn) - report.n_confirmed
-    print(
-        f"{len(report.drawn)} mutations, {report.n_confirmed} confirmed, {n_eliminated} eliminated"
-        f"{' (dry run)' if is_dry else ''}"
-    )
-    if verifier is not None and verifier.accuracy is not None and verifier.explained is not None:
-        print(
-            f"verifier: out-of-fold accuracy {verifier.accuracy:.2f}, explains {verifier.explained:.0%} of the grades "
-            f"(n={verifier.n_judged} train judgments)"
-        )
-    if verifier is not None and verifier.refusal is not None:
-        print(f"nothing confirmed: {verifier.refusal}")
-
-
-def _mutated_json(report: MutateReport) -> dict[str, Any]:
-    verifier = report.verifier
-    return {
-        "mutations": len(report.drawn),
-        "confirmed": report.n_confirmed,
-        "finished_before": report.finished_before,
-        "verifier": None
-        if verifier is None
-        else {
-            "accuracy": verifier.accuracy,
-            "explained": verifier.explained,
-            "n_judged": verifier.n_judged,
-            "refusal": verifier.refusal,
-        },
-        "drawn": [
-            {
-                "parent_pair_id": drawn.source["pair_id"],
-                "pair_id": drawn.pair_id,
-                "operator": drawn.mutated.operator,
-                "query": drawn.mutated.query,
-                "effect": str(drawn.mutated.effect),
-                "is_confirmed": drawn.check.is_confirmed,
-                "reason": drawn.check.reason,
-            }
-            for drawn in report.drawn
-        ],
-    }

@@ -103,6 +103,7 @@ READS = {
     ),
     # For mutations: what a new query's text may collide with. Texts and splits, never grades.
     "query_roots": Read("select query_id, root_query_id, split from queries"),
+    "train_pair_ids": Read("select pair_id from pairs where split = 'train'"),
     "mutated_parents": Read(
         "select m.parent_pair_id, m.operator, p.query_id from pair_mutations m "
         "join pairs p on p.pair_id = m.parent_pair_id"

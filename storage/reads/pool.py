@@ -18,7 +18,7 @@ READS = {
         """
         select doc_id, case when title = '[erased]' then '' else title end as title,
                case when title = '[erased]' then '' else body end as body, fields
-        from docs where rowid >= $first and rowid < $last order by rowid
+        from docs where rowid >= $first and rowid < $last and not starts_with(source, 'mutation:') order by rowid
         """
     ),
     # As their sources gave them: a mutated query is paired with the doc it was made for.

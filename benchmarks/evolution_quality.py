@@ -1,0 +1,32 @@
+"""What evolution is worth: `rules` against planted rules and real judgments, `mutations` against true effects.
+
+    AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py rules
+    AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py mutations --train
+
+What follows the part's name is the part's own: `python benchmarks/evolution_quality.py mutations --help`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import mutation_quality, rule_quality
+
+PARTS: dict[str, Callable[[], None]] = {"rules": rule_quality.main, "mutations": mutation_quality.main}
+
+
+def main() -> None:
+    """Run the named part."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in PARTS:
+        sys.exit(f"name a part: {', '.join(PARTS)}\n\n{__doc__}")
+    del sys.argv[1]
+    PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
