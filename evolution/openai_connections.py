@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from openai import AsyncOpenAI
 
-CALLS_A_CLIENT = 16
+CALLS_A_CLIENT = 4
 
 
 class Connections:
