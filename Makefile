@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 DEMO ?= demo
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo serve test check lint slow bench-cycle bench-store bench-scale bench-published bench-crash bench-review clean
+.PHONY: demo serve test check lint slow clean
 
 demo: $(VENV)/.ready
 	$(BIN)/afrel demo $(DEMO)
@@ -36,14 +36,10 @@ lint: $(VENV)/.ready
 
 check: lint test
 
-# AFREL_DATA names a folder of real judgements (see docs/benchmarks.md).
-bench-cycle: $(VENV)/.ready
-	$(BIN)/python benchmarks/cycle.py
-
-# The store: under load, at five million candidates, its published copy, and under kill -9; the review app in a real
-# Chromium at a million (docs/benchmarks.md).
-bench-store bench-scale bench-published bench-crash bench-review: $(VENV)/.ready
-	$(BIN)/python benchmarks/$(patsubst bench-%,%,$(subst bench-review,bench-review_latency,$(subst bench-scale,bench-store_scale,$@))).py
+# Every script of benchmarks/ by its name: make bench-review-latency runs benchmarks/review_latency.py. Some take
+# AFREL_DATA, a folder of real judgements (docs/benchmarks.md).
+bench-%: $(VENV)/.ready
+	$(BIN)/python benchmarks/$(subst -,_,$*).py
 
 # torch first and alone: asked for later, pip would take the newest CUDA build.
 $(VENV)/.ready: pyproject.toml constraints.txt
