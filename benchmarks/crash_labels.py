@@ -147,8 +147,9 @@ class LabelWorker:
         self.n_killed += 1
         for path in (self.root / "spool").glob("*.jsonl"):
             for line in path.read_bytes().splitlines(keepends=True):
-                if line.endswith(b"\n"):
-                    self._spooled.add(json.loads(line)["llm_call_id"])
+                record = json.loads(line) if line.endswith(b"\n") else {}
+                if "llm_call_id" in record:  # other lines say that a request went out
+                    self._spooled.add(record["llm_call_id"])
 
     def finish(self, timeout: float) -> None:
         """Let the run that is under way, or the one after a kill, end well; start no other."""

@@ -12,8 +12,8 @@ from curation.approvals import Decision, decide
 from evolution.label_run import LabelPlan, LabelReport, label_pairs
 from evolution.llm import LLM
 from evolution.llm_config import LlmConfig
-from evolution.mutating import mutate_pairs
-from evolution.mutations import MUTATIONS
+from evolution.mutating import MutatePlan, mutate_pairs
+from evolution.mutations import OPERATORS
 from evolution.openai_llm import OpenAILLM
 from evolution.rule_book import mine_book
 from storage.errors import UserError
@@ -88,9 +88,10 @@ def test_the_lexical_labeller_is_right_where_the_shop_is_plain(store: Store, tmp
 
 def test_unconfirmed_mutations_get_no_candidate_and_confirmed_ones_do(store: Store, tmp_path: Path) -> None:
     fill(store)
-    report = mutate_pairs(store, scale=SCALE, operators=list(MUTATIONS), limit=50, seed=0, account=None)
-    confirmed = {drawn.pair_id for drawn in report.drawn if drawn.check.is_confirmed}
-    eliminated = {drawn.pair_id for drawn in report.drawn if not drawn.check.is_confirmed} - confirmed
+    plan = MutatePlan(scale=SCALE, operators=list(OPERATORS), limit=50, seed=0, spool_dir=tmp_path / "spool")
+    report = mutate_pairs(store, plan, account=None)
+    confirmed = {drawn.draw.pair_id for drawn in report.drawn if drawn.check.is_confirmed}
+    eliminated = {drawn.draw.pair_id for drawn in report.drawn if not drawn.check.is_confirmed} - confirmed
     label(store, tmp_path)
     labelled = set(store.frame("unscreened")["pair_id"])
     assert confirmed and confirmed <= labelled
