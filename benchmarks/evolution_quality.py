@@ -3,7 +3,8 @@
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py rules
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py mutations --train
 
-What follows the part's name is the part's own: `python benchmarks/evolution_quality.py mutations --help`.
+What follows the part's name is the part's own: `python benchmarks/evolution_quality.py mutations --help`. Without a
+name, both parts run.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ PARTS: dict[str, Callable[[], None]] = {"rules": rule_quality.main, "mutations":
 
 
 def main() -> None:
-    """Run the named part."""
+    """Run the named part with the rest of the words, or every part."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name not in PARTS:
-        sys.exit(f"name a part: {', '.join(PARTS)}\n\n{__doc__}")
-    del sys.argv[1]
-    PARTS[name]()
+    if name and name not in PARTS:
+        sys.exit(f"name a part or none: {', '.join(PARTS)}\n\n{__doc__}")
+    del sys.argv[1:2]
+    for part, run in PARTS.items():
+        if name in ("", part):
+            run()
 
 
 if __name__ == "__main__":
