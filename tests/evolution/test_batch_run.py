@@ -20,6 +20,7 @@ from evolution.openai_llm import OpenAILLM
 from evolution.prices import Price
 from evolution.server_access import ServerAccess
 from storage.errors import UserError
+from storage.safekeeping import doctor_files
 from storage.safekeeping.erasure_calls import Wording, clean_spools
 from storage.store import Store
 from tests.evolution.batch_provider import BatchProvider, answered, expired
@@ -164,6 +165,7 @@ def test_a_batch_that_is_not_over_is_left_alone(shop: Shop) -> None:
     collected = shop.collect()
     assert ([state.status for state in collected.open], collected.n_batches) == (["in_progress"], 0)
     assert len(open_batches(shop.folder)) == 1
+    assert doctor_files.spools(shop.folder.parent) == []  # nothing that a dead worker left
 
 
 def test_a_batch_a_crash_left_at_the_provider_is_found_again_by_its_name(shop: Shop) -> None:
