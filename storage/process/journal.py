@@ -25,6 +25,7 @@ from storage import durable
 from storage.errors import UnavailableError, UserError
 
 MAGIC = b"afreljn1"
+DROPPED = ".dropped"  # of a segment that is no longer needed and will be gone in a moment
 _RECORD = struct.Struct(">IQIQ")  # crc32 of all that follows it, sequence, head bytes, body bytes
 _MARK = struct.Struct(">QI")
 
@@ -66,6 +67,7 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.folder = root / "journal"
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._remove_dropped()
         self.sequence = 0
         self._file: int | None = None
         self._end = 0
@@ -135,10 +137,11 @@ class Journal:
             return 0
         return int(sequence) if zlib.crc32(int(sequence).to_bytes(8, "big")) == checksum else 0
 
-    def rotate(self) -> None:
-        """Let the next record begin a new segment."""
+    def rotate(self) -> tuple[int, int]:
+        """Let the next record begin a new segment; return the last record, and the last that holds rows."""
         with self._lock:
             self._close_segment()
+            return self.sequence, self._last_needed
 
     def _close_segment(self) -> None:
         if self._file is not None:
@@ -150,10 +153,15 @@ class Journal:
         with self._lock:
             segments = self._segments()
             after_last = max(1, self._last_needed + 1) if self._file is None else 0  # 0: it is being written
-        following = [first for first, _ in segments[1:]] + [after_last]
-        for (_, path), next_first in zip(segments, following, strict=False):
-            if 0 < next_first <= up_to + 1:  # removing hundreds of megabytes takes long: records are written meanwhile
-                path.unlink(missing_ok=True)
+            following = [first for first, _ in segments[1:]] + [after_last]
+            for (_, path), next_first in zip(segments, following, strict=False):
+                if 0 < next_first <= up_to + 1:
+                    path.replace(path.with_suffix(DROPPED))
+        self._remove_dropped()  # hundreds of megabytes take a while to go: records are written meanwhile
+
+    def _remove_dropped(self) -> None:
+        for path in self.folder.glob(f"*{DROPPED}"):
+            path.unlink(missing_ok=True)
 
     def n_bytes(self) -> int:
         """Return the size of all segments."""

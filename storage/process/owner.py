@@ -195,7 +195,7 @@ class Owner:
             return False
         try:
             with self._writing:
-                self.journal.rotate()
+                self._pass_over_words(*self.journal.rotate())
             for _ in range(N_TRIES):
                 with self._gate.closed(for_seconds=BEGINNING_SECONDS), self._writing:
                     try:
@@ -207,6 +207,14 @@ class Owner:
         finally:
             self._publishing.release()
         return False
+
+    def _pass_over_words(self, last: int, last_with_rows: int) -> None:
+        """Count records that only tell of commits made elsewhere as in the database, once all with rows are.
+
+        Else they would go with their segment, and the next start would miss them before the first record it finds.
+        """
+        if last_with_rows <= self.sequence() < last:
+            self._connection.execute("update position set sequence = ?", [last]).fetchall()
 
     def save_indexes(self) -> None:
         """Write the indexes to disk, so that the next start need not read the tables."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from storage.errors import UserError
-from storage.process.journal import Journal, Request, encode
+from storage.process.journal import DROPPED, Journal, Request, encode
+from storage.process.owner import Owner
+from storage.store import Store
 
 
 def rows(*numbers: int) -> Request:
@@ -113,3 +118,38 @@ def test_a_full_disk_keeps_the_records_before_and_none_of_the_failed_one(
         journal.write([encode(rows(2))])
     assert journal.write([encode(rows(3))]) == 2
     assert replayed(tmp_path) == [(1, [[1]]), (2, [[3]])]
+
+
+def test_words_of_commits_made_elsewhere_may_go_with_a_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    owner = Owner(folder)
+
+    def commit(name: str) -> None:
+        """Commit what is acknowledged by its commit, as the intake does."""
+        (counts,) = owner.fold([owner.admit({"queries": pa.Table.from_pylist([query(name)])})])
+        assert counts == {"queries": 1}
+        owner.note_committed(counts)  # type: ignore[arg-type]
+
+    commit("first")
+    assert owner.checkpoint()
+    commit("second")
+    killed = tmp_path / "killed"
+    shutil.copytree(folder, killed)  # the files as a kill leaves them
+    owner.close()
+    with Store.embedded(killed) as store:
+        assert sorted(store.read("query_splits")["query_id"].to_pylist()) == ["first", "second"]
+
+
+def query(name: str) -> dict[str, Any]:
+    return {"query_id": name, "text": name, "root_query_id": name, "split": "train", "source": "s", "run_id": "run_1",
+            "created_at": datetime(2026, 3, 1)}  # fmt: skip
+
+
+def test_what_a_kill_left_of_a_dropped_segment_goes_at_the_next_start(tmp_path: Path) -> None:
+    written(tmp_path, [rows(1)])
+    left = tmp_path / "journal" / f"{1:020d}{DROPPED}"
+    left.write_bytes(b"rows of somebody")
+    Journal(tmp_path)
+    assert not left.exists()
+    assert [sequence for sequence, _ in replayed(tmp_path)] == [1]
