@@ -7,7 +7,7 @@ train judgments. A reply that is no rule is a row with its reason, and the run g
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from evolution.llm import LLM
 from evolution.prompts import load_prompt
 from evolution.rule_atoms import read_atoms
 from evolution.rule_book import read_judged
-from evolution.rule_gate import Gate, is_held_out
+from evolution.rule_gate import Gate, held_out_queries
 from evolution.rule_materials import gather_materials
 from evolution.rule_proposals import RuleProposal, proposal_tables
 from evolution.rule_requests import (
@@ -111,7 +111,8 @@ def mine_disagreements(
         drain_calls(store, plan.spool_dir)
     judged = read_judged(store, plan.judgments)
     found = store.frame("train_disagreements")
-    found = found.filter([not is_held_out(root) for root in found["root_query_id"]])
+    held_out = held_out_queries([*judged["root_query_id"], *found["root_query_id"]])
+    found = found.filter([root not in held_out for root in found["root_query_id"]])
     report = DisagreementReport(len(judged), sources=Counter(found["source"].to_list()))
     if found.is_empty():
         return report
@@ -127,7 +128,7 @@ def mine_disagreements(
         return report
     config = {"from": "disagreements", "proposer": plan.proposer, "max_clusters": plan.max_clusters}
     with start_run(store, verb="mine", config=config, input_digest=input_digest, account=account) as run:
-        work = _Work(store, plan, judged, report)
+        work = _Work(store, plan, judged, report, held_out)
         proposals = [work.read(material, answer) for material, answer in work.ask(run.run_id, progress)]
         report.proposals = work.judge(proposals)
         kept = list({one.rule.rule_id: one.rule for one in report.kept if one.rule is not None}.values())
@@ -161,7 +162,14 @@ class _Read:
 class _Work:
     """One run's clusters, proposer and gate."""
 
-    def __init__(self, store: Store, plan: DisagreementPlan, judged: pl.DataFrame, report: DisagreementReport) -> None:
+    def __init__(
+        self,
+        store: Store,
+        plan: DisagreementPlan,
+        judged: pl.DataFrame,
+        report: DisagreementReport,
+        held_out: Collection[str],
+    ) -> None:
         self._store, self._plan, self._judged, self._report = store, plan, judged, report
         book = store.read("rule_book").to_pylist()
         self._held = {row["rule_id"] for row in book}
@@ -170,8 +178,8 @@ class _Work:
             for row in book
             if row["status"] != "rejected"
         ]
-        self._gate = Gate(judged, self._in_play)
-        learnt = np.array([not is_held_out(root) for root in judged["root_query_id"]], np.bool_)
+        self._gate = Gate(judged, self._in_play, held_out=held_out)
+        learnt = np.array([root not in held_out for root in judged["root_query_id"]], np.bool_)
         self._learnt_rows = np.flatnonzero(learnt)
         self._learnt = judged.filter(learnt)
 

@@ -7,7 +7,7 @@ to be kept, though not to be confirmed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,19 +37,23 @@ class Verdict:
     held_out: HeldOut
 
 
-def is_held_out(root_query_id: str) -> bool:
-    """Return whether a query is kept from every proposer: a fixed quarter, by the digest of its root."""
-    return int(digest(["held out", root_query_id])[:8], 16) % HELD_OUT_PARTS == 0
+def held_out_queries(root_query_ids: Iterable[str]) -> frozenset[str]:
+    """Return the queries that are kept from every proposer: a quarter of them, by the digests of their roots."""
+    drawn = sorted(set(root_query_ids), key=lambda root: digest(["held out", root]))
+    return frozenset(drawn[: len(drawn) // HELD_OUT_PARTS])
 
 
 class Gate:
-    """Counts rules on judged train pairs (rows of `train_features`), held against the rules in play."""
+    """Counts rules on judged train pairs (rows of `train_features`), held against the rules in play.
 
-    def __init__(self, judged: pl.DataFrame, in_play: Sequence[Rule]) -> None:
+    `held_out` are the queries that nobody who proposes was shown.
+    """
+
+    def __init__(self, judged: pl.DataFrame, in_play: Sequence[Rule], *, held_out: Collection[str]) -> None:
         self._judged, self._in_play = judged, list(in_play)
         self._grades = judged["grade"].to_numpy()
         self._groups = np.unique(judged["root_query_id"].to_numpy(), return_inverse=True)[1]
-        self._is_held_out = np.array([is_held_out(root) for root in judged["root_query_id"]], np.bool_)
+        self._is_held_out = np.array([root in held_out for root in judged["root_query_id"]], np.bool_)
         self._votes = judged_votes(self._in_play, judged)
 
     def votes_of(self, rule: Rule) -> NDArray[np.bool_]:

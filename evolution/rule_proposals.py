@@ -40,8 +40,9 @@ class RuleProposal:
         """Return the row of `rule_proposals`."""
         text, condition, grade = self.said
         count, held = self.count, self.held_out
+        content = (run_id, self.source, text, condition, grade, self.llm_call_id, list(self.example_ids))
         return {
-            "rule_proposal_id": content_id("rp", run_id, self.source, text, condition, grade, self.llm_call_id),
+            "rule_proposal_id": content_id("rp", *content),
             "rule_id": self.rule.rule_id if self.rule is not None and self.is_kept else None,
             "parent_id": self.parent_id,
             "source": self.source,

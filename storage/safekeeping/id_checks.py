@@ -64,7 +64,9 @@ RECIPES: Mapping[str, Recipe] = {
     "instructions": Recipe("i", ("text",)),
     "rules": Recipe("r", ("text", "condition", "grade")),
     "rule_votes": Recipe("v", ("rule_id", "pair_id")),
-    "rule_proposals": Recipe("rp", ("run_id", "source", "text", "condition", "grade", "llm_call_id")),
+    "rule_proposals": Recipe(
+        "rp", ("run_id", "source", "text", "condition", "grade", "llm_call_id", "example_pair_ids")
+    ),
     "candidates": Recipe(
         "c",
         ("pair_id", "grade", "steps", "proposer", "instruction_id", "rule_book"),

@@ -15,7 +15,7 @@ from evolution.disagreements import cluster_disagreements
 from evolution.llm import LLM
 from evolution.llm_config import LlmConfig
 from evolution.openai_llm import OpenAILLM
-from evolution.rule_gate import is_held_out
+from evolution.rule_gate import held_out_queries
 from storage.clock import now
 from storage.errors import UserError
 from storage.store import Store
@@ -69,7 +69,7 @@ def test_only_train_pairs_of_queries_that_are_not_held_out_are_shown(store: Stor
     report = run(store, tmp_path, is_dry=True)
     shown = {root for cluster in report.clustered.clusters for root in cluster.pairs["root_query_id"]}  # type: ignore[union-attr]
     train = set(store.frame("train_pairs", judgments="all")["root_query_id"])
-    assert shown and shown <= {root for root in train if not is_held_out(root)}
+    assert shown and shown <= train - held_out_queries(train)
     assert store.frame("rule_book").is_empty()
 
 
