@@ -116,7 +116,7 @@ KEPT: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "input_digest", "template_digest", "manifest_digest", "digest", "row_hash", "public_key", "signature",
-            "session", "counts", "process",
+            "session", "counts", "process", "grade_logprobs",
         ),
         _MADE,
     ),
