@@ -1,7 +1,7 @@
 """The configuration of `train grpo`: flat keys, unknown ones refused.
 
-Defaults are those of DyKnow-RAG (arXiv 2510.11122) where it states one, but for what our own study found: expert rows
-at a weight of 0.1, balanced over rules (docs/evidence.md).
+Defaults are those of DyKnow-RAG (arXiv 2510.11122) where it states one. The weight of the expert rows, 0.1, is that of
+LREM; that they are drawn evenly over rules is what our own study found best (docs/evidence.md, also on larger weights).
 """
 
 from __future__ import annotations
