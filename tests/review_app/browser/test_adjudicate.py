@@ -289,8 +289,7 @@ def test_a_reviewer_has_no_such_page(browser: Browser, served: Shop) -> None:
     page.context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize(("theme", "locale"), [("light", "zh-CN"), ("dark", "en-GB")])
 def test_both_themes_are_readable_in_both_languages(
     browser: Browser, served: Shop, disputed: list[str], theme: str, locale: str
 ) -> None:

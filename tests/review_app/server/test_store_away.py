@@ -141,10 +141,12 @@ def test_an_open_page_stays_open_while_the_store_is_away(serving: Serving) -> No
     async def who(*, is_active: bool) -> Visitor | None:
         return await asyncio.to_thread(serving.visitors.who, token, is_active=is_active)
 
-    async def clicks_once_then_leaves() -> dict[str, object]:
-        return coming.pop(0)
+    async def clicks() -> dict[str, object]:
+        if not coming:
+            await asyncio.Event().wait()  # the page stays where it is
+        return coming.pop()
 
-    coming: list[dict[str, object]] = [{"type": "websocket.receive", "bytes": b""}, {"type": "websocket.disconnect"}]
+    coming: list[dict[str, object]] = [{"type": "websocket.receive", "bytes": b""}]
 
     async def script(_scope: object, receive: Callable[[], Awaitable[dict[str, object]]], _send: object) -> None:
         with store_away(serving):
@@ -152,7 +154,7 @@ def test_an_open_page_stays_open_while_the_store_is_away(serving: Serving) -> No
         start_again(serving)
         await asyncio.sleep(1.1)
         serving.logins.close(token)
-        coming.insert(0, {"type": "websocket.receive", "bytes": b""})
+        coming.append({"type": "websocket.receive", "bytes": b""})
         seen.append(await receive())
 
     sent: list[dict[str, object]] = []
@@ -160,6 +162,6 @@ def test_an_open_page_stays_open_while_the_store_is_away(serving: Serving) -> No
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    asyncio.run(watch_stream(script, {}, clicks_once_then_leaves, send, who=who))  # type: ignore[arg-type]
+    asyncio.run(watch_stream(script, {}, clicks, send, who=who))  # type: ignore[arg-type]
     assert [message["type"] for message in seen] == ["websocket.receive", "websocket.disconnect"]
     assert [message["type"] for message in sent] == ["websocket.send", "websocket.close"]
