@@ -70,7 +70,8 @@ class Ranker(nn.Module):
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return next-token logits (..., vocabulary)."""
-        return self.head(self.norm(hidden))
+        logits: torch.Tensor = self.head(self.norm(hidden))
+        return logits
 
     def first_logits(self, prompts: torch.Tensor) -> torch.Tensor:
         """Return the logits of the first token after each prompt, (P, vocabulary): what an online ranker computes."""

@@ -118,4 +118,5 @@ class Task:
     def _idle_triggers(self, head: Ints, random: np.random.Generator) -> Ints:
         """Return for each pair a trigger that its head has no exception for."""
         ranks = random.random((len(head), N_TRIGGERS)) - self.triggers_of[head]
-        return ranks.argmax(axis=1)
+        idle: Ints = ranks.argmax(axis=1)
+        return idle
