@@ -17,10 +17,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -329,9 +331,10 @@ class Intake:
 
     def _warm_up(self) -> None:
         """Read the indexes and the head of the queue before the first request that needs them."""
-        for table in (*TOUCHING, *COMMITTED_FIRST):
-            self._owner.load_indexes([table])
-        self._owner.choose("", 0, "", 0)
+        with suppress(duckdb.ConnectionException):  # the process may end before it is warm
+            for table in (*TOUCHING, *COMMITTED_FIRST):
+                self._owner.load_indexes([table])
+            self._owner.choose("", 0, "", 0)
 
     def _publish_when_idle(self) -> None:
         """Keep a copy that somebody asked for up to date, when nobody writes and at a quarter of a core at most."""
