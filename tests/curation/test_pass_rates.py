@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from trainers.pass_rates import pass_at
+from curation.pass_rates import pass_at
 
 
 def test_it_is_the_share_of_draws_with_a_right_answer() -> None:
