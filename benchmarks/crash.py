@@ -33,12 +33,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import store_rows  # noqa: E402
-from benchmarks.crash_checks import Findings  # noqa: E402
-from benchmarks.crash_labels import LabelWorker, environment, ingest_pairs, label_server  # noqa: E402
-from benchmarks.crash_load import N_PAIRS, cutter_key, truth_path  # noqa: E402
-from benchmarks.crash_migration import FirstSchema  # noqa: E402
+from benchmarks.crashes.checks import Findings  # noqa: E402
+from benchmarks.crashes.labels import LabelWorker, environment, ingest_pairs, label_server  # noqa: E402
+from benchmarks.crashes.load import N_PAIRS, cutter_key, truth_path  # noqa: E402
+from benchmarks.crashes.migration import FirstSchema  # noqa: E402
 from benchmarks.latency import Report, machine, machine_line  # noqa: E402
-from benchmarks.store_seed import new_workspace, remove, store_pids  # noqa: E402
+from benchmarks.load.seed import new_workspace, remove, store_pids  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
@@ -104,7 +104,7 @@ class Stage:
                 self.running[name] = self._start(*name)
 
     def _start(self, role: str, number: int) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "benchmarks.crash_load", role, str(self.root), str(number)]
+        words = [sys.executable, "-m", "benchmarks.crashes.load", role, str(self.root), str(number)]
         with self.log.open("ab") as log:
             return subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env=environment(), start_new_session=True)
 

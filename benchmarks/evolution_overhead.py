@@ -3,14 +3,14 @@
     python benchmarks/evolution_overhead.py [--seconds 0.01,0.2] [--in-flight 1,64,512] [--repeats 5] [--json FILE]
 
 A local server (asyncio, a process of its own) answers every request after a fixed time. Asked by: a bare loop of
-`AsyncOpenAI` with as many tasks as may be in flight, the same of aiohttp, `evolution.calls` as `afrel label` uses it
+`AsyncOpenAI` with as many tasks as may be in flight, the same of aiohttp, our paid calls as `afrel label` makes them
 (ledger, synced spool, checked replies), distilabel and bespokelabs-curator, each in a process of its own; aiohttp and
 the frameworks in environments this script makes from PyPI, with the versions below. The ways take turns, so that a
 slower hour of the machine is nobody's alone.
 
 A rate is that of the requests past a first small run, so what a framework takes to start is not counted against it but
 told beside it. Overhead is the time a request took over what the server makes it wait: in_flight / rate - reply time,
-per request in flight; CPU is that of the asking process. `--memory N` asks N more by `evolution.calls` alone and tells
+per request in flight; CPU is that of the asking process. `--memory N` asks N more by our paid calls alone and tells
 how its peak memory differs from that of N / 10.
 """
 

@@ -4,8 +4,8 @@
         [--rates 3e-4,…] [--table]
 
 Twenty head rules, sixty rare rules that are exceptions overriding one, a model of some 125,000 weights, answer-first
-completions (`collapse_task.py`, `collapse_model.py`). After SFT on expert rows (12% of them under rare rules) every arm
-goes on for 400 steps (`collapse_training.py`) on a pool like the expert rows, with 1% under rare rules, without any, or
+completions (`collapse/task.py`, `collapse/model.py`). After SFT on expert rows (12% of them under rare rules) every arm
+goes on for 400 steps (`collapse/training.py`) on a pool like the expert rows, with 1% under rare rules, without any, or
 with a reward that does not know every second rare rule. The learning rate of an arm is the one of three whose *reward*
 on held-back pool pairs is highest at seed 0; no rare rule is looked at for it. Each cell (regime, arm, seed, rate) is a
 line of FOLDER/cells.jsonl; what is held is not run again, so the study can be killed at any time.
@@ -31,10 +31,10 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from benchmarks.collapse_model import Ranker  # noqa: E402
-from benchmarks.collapse_table import write_tables  # noqa: E402
-from benchmarks.collapse_task import Task  # noqa: E402
-from benchmarks.collapse_training import ARMS, REGIMES, SETTINGS, Point, train_arm, train_sft  # noqa: E402
+from benchmarks.collapse.model import Ranker  # noqa: E402
+from benchmarks.collapse.table import write_tables  # noqa: E402
+from benchmarks.collapse.task import Task  # noqa: E402
+from benchmarks.collapse.training import ARMS, REGIMES, SETTINGS, Point, train_arm, train_sft  # noqa: E402
 
 RATES = (1e-4, 3e-4, 1e-3)
 MAIN = "shifted"

@@ -21,10 +21,9 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import mutation_checks as checks  # noqa: E402
-from benchmarks import mutation_training as training  # noqa: E402
-from benchmarks.mutation_truth import read_query  # noqa: E402
-from evolution.verifier import Verifier  # noqa: E402
+from benchmarks.mutations import checks, training  # noqa: E402
+from benchmarks.mutations.truth import read_query  # noqa: E402
+from evolution.mutations.verifier import Verifier  # noqa: E402
 from samples.homeware.generate import build_sample  # noqa: E402
 
 SEEDS = (0, 1, 2)

@@ -90,10 +90,10 @@ def ask_afrel(url: str, first: int, n: int, in_flight: int) -> int:
     """What `afrel label` does with a server: ledger, synced spool, checked replies, adapting pace."""
     from pathlib import Path
 
-    from evolution.calls import Ask, Calls
-    from evolution.llm import Message, Request
-    from evolution.llm_config import LlmConfig
-    from evolution.openai_llm import OpenAILLM
+    from evolution.calls.llm import Message, Request
+    from evolution.calls.llm_config import LlmConfig
+    from evolution.calls.openai_llm import OpenAILLM
+    from evolution.calls.paid_calls import Ask, Calls
 
     def check(text: str) -> str | None:
         return None if json.loads(text)["grade"] in (0, 1, 2, 3) else "off the scale"

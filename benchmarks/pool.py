@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import store_rows  # noqa: E402
 from benchmarks.latency import Cost, Report, machine, machine_line  # noqa: E402
-from benchmarks.store_seed import chunks, new_workspace, running_store  # noqa: E402
+from benchmarks.load.seed import chunks, new_workspace, running_store  # noqa: E402
 from curation.bm25 import IndexBuilder  # noqa: E402
 from curation.doc_terms import count_texts, query_terms  # noqa: E402
 from curation.pool_config import PoolConfig  # noqa: E402

@@ -11,7 +11,7 @@ Phases, on a copy of the seeded workspace, served by `afrel serve` as a process 
   crowd   one client alone; then a browser and 29 clients, a response a second each, while labels are written; the
           memory of the app and of the store process, as a line with its interval
 Beside them stand the limits: the disk's fsync, a round trip to the route that does nothing, and a key on a page that
-does nothing. "Painted" is when the page's own thread is done with the frame that shows the card (`review_probe.js`).
+does nothing. "Painted" is when the page's own thread is done with the frame that shows the card (`review/probe.js`).
 At the end the app and the store process leave, and every acknowledged act is looked up in the database.
 
 Exits 1 when a target is missed. `--keep DIR` keeps what is seeded here, for `--seeded DIR`.
@@ -35,13 +35,15 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import review_books  # noqa: E402
 from benchmarks.latency import Cost, Latency, Report, fsync_latency, machine, machine_line  # noqa: E402
-from benchmarks.review_card import Card, Typed, key_floor, log_in, opened  # noqa: E402
-from benchmarks.review_clients import Client, Sent  # noqa: E402
-from benchmarks.review_crowd import Attended, Stage, work_together  # noqa: E402
-from benchmarks.review_pages import not_built, visit_all  # noqa: E402
-from benchmarks.review_shop import (  # noqa: E402
+from benchmarks.load.seed import prepare, remove, seed  # noqa: E402
+from benchmarks.load.writers import busy_share, cpu_times  # noqa: E402
+from benchmarks.review import books  # noqa: E402
+from benchmarks.review.card import Card, Typed, key_floor, log_in, opened  # noqa: E402
+from benchmarks.review.clients import Client, Sent  # noqa: E402
+from benchmarks.review.crowd import Attended, Stage, work_together  # noqa: E402
+from benchmarks.review.pages import not_built, visit_all  # noqa: E402
+from benchmarks.review.shop import (  # noqa: E402
     PASSWORD,
     REVIEWERS,
     Served,
@@ -50,9 +52,7 @@ from benchmarks.review_shop import (  # noqa: E402
     served,
     working_store,
 )
-from benchmarks.store_load import busy_share, cpu_times  # noqa: E402
 from benchmarks.store_rows import Sizes  # noqa: E402
-from benchmarks.store_seed import prepare, remove, seed  # noqa: E402
 from storage.store import Store  # noqa: E402
 
 PHASES = ("paint", "ack", "pages", "crowd")
@@ -255,15 +255,15 @@ def _check(root: Path, kept: Kept, report: Report) -> None:
     for what, sent, since in lots:
         if not sent:
             continue
-        books = review_books.check(root, sent, since=since)
-        report.say(f"\nbooks of the acts {what}: {asdict(books)}")
-        report.hold(f"{what}, lost or altered", books.n_lost + books.n_altered, target=0, at_most=True, unit="")
-        doubled = books.n_extra + (books.n_answered_twice if what == "by the crowd" else 0)
+        found = books.check(root, sent, since=since)
+        report.say(f"\nbooks of the acts {what}: {asdict(found)}")
+        report.hold(f"{what}, lost or altered", found.n_lost + found.n_altered, target=0, at_most=True, unit="")
+        doubled = found.n_extra + (found.n_answered_twice if what == "by the crowd" else 0)
         report.hold(f"{what}, doubled", doubled, target=0, at_most=True, unit="")
-        report.hold(f"{what}, answered beyond the policy", books.answered.n, target=0, at_most=True, unit="pairs")
-        if books.given is not None:
-            report.hold(f"{what}, given beyond the policy", books.given.n, target=0, at_most=True, unit="pairs")
-        report.put(f"books {what}", **asdict(books))
+        report.hold(f"{what}, answered beyond the policy", found.answered.n, target=0, at_most=True, unit="pairs")
+        if found.given is not None:
+            report.hold(f"{what}, given beyond the policy", found.given.n, target=0, at_most=True, unit="pairs")
+        report.put(f"books {what}", **asdict(found))
 
 
 def _of_ms(taken: Sequence[float]) -> Latency:

@@ -32,10 +32,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.latency import Report  # noqa: E402
 from curation.features import FieldVocabulary, pair_features  # noqa: E402
 from curation.rules import ABSTAIN, Rule  # noqa: E402
-from evolution.rule_atoms import read_atoms  # noqa: E402
-from evolution.rule_counts import judged_votes  # noqa: E402
-from evolution.rule_mining import MinedRule, mine_rules  # noqa: E402
-from evolution.rule_search import Judged, find_heads  # noqa: E402
+from evolution.rules.atoms import read_atoms  # noqa: E402
+from evolution.rules.counts import judged_votes  # noqa: E402
+from evolution.rules.mining import MinedRule, mine_rules  # noqa: E402
+from evolution.rules.search import Judged, find_heads  # noqa: E402
 from samples.homeware.truth import RULES  # noqa: E402
 from storage.grades import Scale  # noqa: E402
 

@@ -40,9 +40,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.latency import CheckpointWatch, Cost, Latency, Report, longest_gap, machine, machine_line  # noqa: E402
-from benchmarks.store_bombs import BOMBS, PER_SECOND, bombing, claim_latency  # noqa: E402
-from benchmarks.store_claims import claim_and_answer, fill_queue, review_all  # noqa: E402
-from benchmarks.store_load import (  # noqa: E402
+from benchmarks.load.bombs import BOMBS, PER_SECOND, bombing, claim_latency  # noqa: E402
+from benchmarks.load.claims import claim_and_answer, fill_queue, review_all  # noqa: E402
+from benchmarks.load.rivals import run_rival  # noqa: E402
+from benchmarks.load.seed import new_workspace, prepare, remove, running_store, store_pids  # noqa: E402
+from benchmarks.load.writers import (  # noqa: E402
     READS,
     Done,
     ReaderPlan,
@@ -53,8 +55,6 @@ from benchmarks.store_load import (  # noqa: E402
     thread_seconds,
     written_ids,
 )
-from benchmarks.store_rivals import run_rival  # noqa: E402
-from benchmarks.store_seed import new_workspace, prepare, remove, running_store, store_pids  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
@@ -100,7 +100,7 @@ class Bench:
 def main() -> int:
     """Run the phases; 1 when a row was lost or a candidate given to too many."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeded", type=Path, help="a folder made by benchmarks.store_seed; it is copied")
+    parser.add_argument("--seeded", type=Path, help="a folder made by benchmarks.load.seed; it is copied")
     parser.add_argument("--rows", type=int, default=5_000_000, help="candidates to seed when none is given")
     parser.add_argument("--seconds", type=float, default=180.0, help="of each phase under load")
     parser.add_argument("--phases", default=",".join(PHASES))

@@ -9,7 +9,7 @@ Phases, in this order, on a copy of the seeded workspace:
              `afrel snapshot` and `afrel verify`, which also fill tier_members
   why        `curation.lineage.why` of 50 judged candidates: one source, rules, call, people and snapshot each
   publish    the whole published copy, which paces itself at a quarter of a core
-  questions  see benchmarks.scale_questions: over the published copy, and by DuckDB and Polars over Parquet files
+  questions  see benchmarks.scale.questions: over the published copy, and by DuckDB and Polars over Parquet files
 
 `--keep DIR` keeps what is seeded here, for `--seeded DIR` of this benchmark and of benchmarks/store.py. Rates of
 ingest are those noted when the folder was seeded. Peak memory is of each process by itself.
@@ -32,12 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.latency import MIB, Cost, Latency, Report, machine, machine_line  # noqa: E402
-from benchmarks.scale_compare import compare, in_child, spread  # noqa: E402
-from benchmarks.scale_questions import GENEROUS_MB  # noqa: E402
-from benchmarks.scale_rows import fill_up, n_repeated  # noqa: E402
-from benchmarks.scale_snapshot import CURATOR  # noqa: E402
-from benchmarks.store_rows import AT, Sizes, ids  # noqa: E402
-from benchmarks.store_seed import (  # noqa: E402
+from benchmarks.load.seed import (  # noqa: E402
     Filled,
     prepare,
     remove,
@@ -47,6 +42,11 @@ from benchmarks.store_seed import (  # noqa: E402
     seeding_peak_mib,
     store_pids,
 )
+from benchmarks.scale.compare import compare, in_child, spread  # noqa: E402
+from benchmarks.scale.questions import GENEROUS_MB  # noqa: E402
+from benchmarks.scale.rows import fill_up, n_repeated  # noqa: E402
+from benchmarks.scale.snapshot import CURATOR  # noqa: E402
+from benchmarks.store_rows import AT, Sizes, ids  # noqa: E402
 from curation.lineage import why  # noqa: E402
 from storage.people.keys import create_key  # noqa: E402
 from storage.rows import AccountRow  # noqa: E402
@@ -217,7 +217,7 @@ def _snapshot(bench: Bench, store: Store) -> None:
     )
     store.append({"accounts": [curator]})
     words = [str(bench.root), str(bench.out / "cuts"), str(home), str(N_REPEATS)]
-    found = in_child("benchmarks.scale_snapshot", words)
+    found = in_child("benchmarks.scale.snapshot", words)
     bench.note_peak("cutting, step by step", found["peak_mib"])
     n, row_mb, file_mb = found["n_rows"], found["n_row_bytes"] / 1e6, found["n_file_bytes"] / 1e6
     left = ", ".join(f"{count:,} {reason}" for reason, count in found["left_out"].items())

@@ -48,7 +48,7 @@ def approve(
     Example: afrel --as dora approve --all --min-accuracy 0.8
     """
     from curation.approvals import Decision, decide, undecided
-    from evolution.rule_book import choose_by_accuracy
+    from evolution.rules.book import choose_by_accuracy
     from storage.people.accounts import Act
 
     session: Session = ctx.obj

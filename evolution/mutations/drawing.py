@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from curation.ingest import doc_id_of, pair_id_of, query_id_of
-from evolution.calls import Answer, Calls
-from evolution.llm import Request
+from evolution.calls.paid_calls import Answer, Calls
+from evolution.calls.llm import Request
 from evolution.mutations.corpus import Corpus
 from evolution.mutations.guard import CollapseGuard
 from evolution.mutations.operator import Operator, Side

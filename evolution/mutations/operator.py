@@ -3,8 +3,8 @@
 A mutation is worth something only where the verifier that confirms it looks at something else than the operator did.
 So what each may read is its argument type: a form that rewrites a query is given the query, the doc's fields and the
 pair's own grade, and never the doc's text; one that rewrites a doc is given the doc and its grade, and never the query.
-The verifier is given query and text, without fields and without the pair's grade (`evolution/verifier.py`). What both
-read is the rewritten side alone, without which there would be nothing to talk of.
+The verifier (`verifier.py`) is given query and text, without fields and without the pair's grade. What both read is the
+rewritten side alone, without which there would be nothing to talk of.
 """
 
 from __future__ import annotations

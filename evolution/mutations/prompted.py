@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from curation.completion import escape_block, one_line
-from evolution.llm import Message, Request
+from evolution.calls.llm import Message, Request
 from evolution.mutations.effects import Effect, fall, low_bound, say_effect
 from evolution.mutations.operator import MAX_QUERY_CHARACTERS, Operator, Rewriting, Side
 from evolution.mutations.operators import MutatedPair, Original, apply_rewriting

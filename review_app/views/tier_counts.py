@@ -56,7 +56,7 @@ def _draw_count(page: Page, outlook: Outlook) -> None:
 
 def draw_tiers(page: Page, outlook: Outlook) -> None:
     """Draw the tiers as they are saved or being edited: what they hold, then their predicates beside their grades."""
-    draft = held_draft(outlook.saved)
+    draft = held_draft(outlook.saved).in_fields()
     may_try = may(page.person.role, Act.SQL)
     figures = st.container()
     left, right = st.columns([6, 5], gap="large")

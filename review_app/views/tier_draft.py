@@ -24,7 +24,11 @@ class Draft:
 
     saved: SavedTiers
     tiers: tuple[Tier, ...]
+    begun: tuple[Tier, ...] = field(init=False)  # what its fields hold before anybody types
     version: int = field(default_factory=_next_version)
+
+    def __post_init__(self) -> None:
+        self.begun = self.tiers
 
     def key(self, name: str, tier: int) -> str:
         """Return the key of a tier's field."""
@@ -33,6 +37,15 @@ class Draft:
     def of(self, tiers: Sequence[Tier]) -> Draft:
         """Return the draft with other tiers, its fields filled anew."""
         return Draft(self.saved, tuple(tiers))
+
+    def in_fields(self) -> Draft:
+        """Return the draft whose fields hold its tiers: this one, or a new one where the page was left in between."""
+        was_drawn = all(self.key("where", tier.tier) in st.session_state for tier in self.tiers)
+        if was_drawn or self.tiers == self.begun:
+            return self
+        again = self.of(self.tiers)
+        st.session_state[KEY] = again
+        return again
 
     def with_tier(self, tier: Tier) -> Draft:
         """Return the draft with one more tier."""

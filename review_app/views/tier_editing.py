@@ -47,18 +47,19 @@ def _draw_balanced(page: Page, tiers: Sequence[Tier]) -> None:
 
 
 def _draw_editor(page: Page, draft: Draft, place: int, tier: Tier, *, may_save: bool) -> None:
-    name_key, where_key = draft.key("name", tier.tier), draft.key("where", tier.tier)
-    st.session_state.setdefault(name_key, tier.name)
-    st.session_state.setdefault(where_key, tier.where)
+    # A field begins with its value and is not given one later: for a moment the browser would hold it empty, and
+    # whoever types elsewhere in that moment would send it so.
+    begun = draft.begun[place]
     head, field = st.columns([2, 7], gap="small")
-    name = head.text_input(page.say("tiers.name_of", tier=tier.tier), key=name_key, max_chars=40)
+    label = page.say("tiers.name_of", tier=tier.tier)
+    name = head.text_input(label, begun.name, key=draft.key("name", tier.tier), max_chars=40)
     if may_save and head.button(
         page.say("tiers.drop"), key=draft.key("drop", tier.tier), type="tertiary", icon=":material/close:"
     ):
         keep_draft(draft.without(place))
         st.rerun()
     label = page.say("tiers.where_of", name=plain(tier.name))
-    where = field.text_area(label, key=where_key, height=104)
+    where = field.text_area(label, begun.where, key=draft.key("where", tier.tier), height=104)
     edited = replace(tier, name=name or "", where=where or "")
     draft.tiers = (*draft.tiers[:place], edited, *draft.tiers[place + 1 :])
 

@@ -38,6 +38,7 @@ MAX_GROUP = 64  # requests that share an fsync
 LINGER_SECONDS = 1.0  # how long rows wait for company when nobody waits for them: a commit costs 70 ms, however few
 FOLD_ROWS = 16_000  # rows that are folded at once: looking up their pairs costs nearly the same for fewer
 AHEAD_SECONDS = 0.7  # of folding that may lie ahead before writers are slowed to the pace of the fold
+AHEAD_ROWS = 2 * FOLD_ROWS  # at least: slowed sooner, they would leave the fold small groups, and be slowed the more
 MAX_WAITING_BYTES = 192 << 20  # acknowledged and not folded: more makes writers stop
 LOG_BYTES = 256 << 20  # DuckDB's log: more makes a checkpoint
 CHECKPOINT_SECONDS = 120.0  # with rows in the log, before a checkpoint: a start after a crash has to read the log
@@ -149,11 +150,11 @@ class Intake:
     def _pause_before(self, n_rows: int) -> float:
         """Return how long rows must wait so that writers together are no faster than the fold; evenly, not by turns."""
         with self._changed:
-            ahead = self._waiting_rows / self._rows_a_second
-            if ahead < AHEAD_SECONDS:
+            ahead = self._waiting_rows / max(AHEAD_SECONDS * self._rows_a_second, AHEAD_ROWS)
+            if ahead < 1.0:
                 return 0.0
             at = time.monotonic()
-            brake = min(1.5, ahead / AHEAD_SECONDS)
+            brake = min(1.5, ahead)
             self._next_turn = max(at, self._next_turn) + n_rows / self._rows_a_second * brake
             return min(self._next_turn - at, 1.0)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import collapse_measures
-from benchmarks.collapse_model import Ranker
-from benchmarks.collapse_table import kept, recall_at
-from benchmarks.collapse_task import (
+from benchmarks.collapse import measures
+from benchmarks.collapse.model import Ranker
+from benchmarks.collapse.table import kept, recall_at
+from benchmarks.collapse.task import (
     END,
     FIRST_HEAD,
     FIRST_RULE,
@@ -20,7 +20,7 @@ from benchmarks.collapse_task import (
     VOCABULARY,
     Task,
 )
-from benchmarks.collapse_training import ARMS, REGIMES, judge, paid, train_arm, train_sft
+from benchmarks.collapse.training import ARMS, REGIMES, judge, paid, train_arm, train_sft
 from benchmarks.mode_collapse import Cell, cell_of, choose_rates, hold_to_settings, read_cells
 
 TASK = Task(3)
@@ -151,7 +151,7 @@ def test_an_arm_goes_the_same_way_twice(monkeypatch) -> None:
     """On the CPU, with one thread: the same seed gives the same measures to the last digit. Few pairs, to be quick."""
     torch.set_num_threads(1)
     for name in ("N_PER_RARE_RULE", "N_HEAD", "N_POOL"):
-        monkeypatch.setattr(collapse_measures, name, 2)
+        monkeypatch.setattr(measures, name, 2)
     runs = []
     for _ in range(2):
         model = Ranker(0)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.review_books import Beyond, Books, check
-from benchmarks.review_clients import Sent
-from benchmarks.review_memory import growth
+from benchmarks.review.books import Beyond, Books, check
+from benchmarks.review.clients import Sent
+from benchmarks.review.memory import growth
 from storage.ids import action_id
 from storage.rows import ResponseRow
 from storage.store import Store

@@ -14,7 +14,7 @@ import pytest
 
 from curation.features import FieldVocabulary, pair_features
 from curation.ingest import doc_id_of, pair_id_of, query_id_of
-from evolution.llm_config import LlmConfig
+from evolution.calls.llm_config import LlmConfig
 from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id

@@ -11,7 +11,7 @@ from evolution.mutations import OPERATORS, Evidence, Operator, Side, rewrite
 from evolution.mutations.operator import SourceDoc, SourcePair
 from evolution.mutations.operators import Original
 from evolution.prompts import load_prompt
-from evolution.verifier import READS, PairText
+from evolution.mutations.verifier import READS, PairText
 from tests.evolution.mutations.shop import CORPUS, FOUR
 
 ORIGINALS = [

@@ -9,7 +9,7 @@ import pytest
 
 from evolution.mutations import OPERATORS, Corpus, Operator, Side, rewrite
 from evolution.mutations.operators import Original
-from evolution.verifier import Claim, PairText, fit_verifier
+from evolution.mutations.verifier import Claim, PairText, fit_verifier
 from tests.evolution.mutations.shop import CORPUS, FOUR
 from tests.evolution.test_verifier import judged
 

@@ -1,0 +1,187 @@
+"""The verb that labels: what was typed, what it may cost, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from storage.errors import UserError
+from storage.session import Session, read_scale
+
+if TYPE_CHECKING:
+    from evolution.calls.budget import Limits
+    from evolution.labelling.estimate import Estimate
+    from evolution.labelling.run import LabelPlan, LabelReport
+    from evolution.calls.llm import LLM
+    from evolution.calls.llm_config import LlmConfig
+    from storage.grades import Scale
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Spend at most this much, by [llm.prices] in afrel.toml.")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Use at most this many tokens, prompts and replies.")]
+MaxRequests = Annotated[int | None, typer.Option(min=1, help="Send at most this many requests.")]
+INTERRUPTED = 130
+
+
+def label(
+    ctx: typer.Context,
+    provider: Annotated[str, typer.Option(help="lexical (no model) or openai (any compatible server).")] = "lexical",
+    model: Annotated[str | None, typer.Option(help="For openai; else the one in afrel.toml [llm].")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many pairs.")] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Calls at a time, at most; fewer while the server cannot keep up.")
+    ] = 64,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing, ask nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a grade and a rationale for every pair that has none yet from this proposer under this rule book.
+
+    Example: afrel -w shop label --provider lexical
+    """
+    from evolution.calls.budget import Limits
+    from evolution.labelling.estimate import estimate_labels
+    from evolution.labelling.run import label_pairs
+    from storage.people.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    with session.store() as store, _progress() as shown:
+        plan = label_plan(
+            session,
+            provider,
+            model,
+            limit=limit,
+            concurrency=concurrency,
+            limits=Limits(max_cost, max_tokens, max_requests),
+            scale=read_scale(store),
+        )
+        try:
+            report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+        except KeyboardInterrupt:
+            print(f"afrel: interrupted. What was answered is kept; go on: {_again(plan)}", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+        estimate = estimate_labels(store, plan) if dry_run and plan.llm is not None else None
+    _print_labelled(report, plan, estimate, is_dry=dry_run, as_json=as_json)
+    if report.failures and not report.n_labelled:
+        raise typer.Exit(1)  # a script must see that nothing was labelled
+
+
+def label_plan(
+    session: Session,
+    provider: str,
+    model: str | None,
+    *,
+    limit: int | None,
+    concurrency: int,
+    limits: Limits,
+    scale: Scale,
+) -> LabelPlan:
+    """Return what a verb is to label with; UserError for a provider nobody knows or a model nobody named."""
+    from evolution.labelling.run import LabelPlan
+    from evolution.calls.llm_config import read_llm_config
+
+    if provider not in ("lexical", "openai"):
+        raise UserError(f"unknown provider {provider!r}. Name lexical or openai: afrel label --provider lexical")
+    config = read_llm_config(session.workspace.config.get("llm", {}), "labeller")
+    named = model or config.model
+    if provider == "openai" and not named:
+        raise UserError(
+            "no model named. Name one: afrel label --provider openai --model MODEL, or model = … in afrel.toml [llm]"
+        )
+    is_served = provider == "openai"
+    return LabelPlan(
+        scale=scale,
+        llm=_connect(config) if is_served else None,
+        model=named if is_served and named else "lexical",
+        parameters=config.parameters,
+        limit=limit,
+        concurrency=concurrency,
+        spool_dir=session.workspace.spool_dir,
+        seed=config.seed,
+        limits=limits,
+        prices=config.prices,
+    )
+
+
+def _connect(config: LlmConfig) -> LLM:
+    from evolution.calls.openai_llm import OpenAILLM
+
+    return OpenAILLM(config)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar on stderr where somebody watches, with what a server's run has used so far."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("labelling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[burn]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("", total=None, burn="")
+        yield lambda done, total, burn: bar.update(task, completed=done, total=total, burn=burn)
+
+
+def _again(plan: LabelPlan) -> str:
+    return "afrel label" if plan.llm is None else "afrel label --provider openai"
+
+
+def _print_labelled(
+    report: LabelReport, plan: LabelPlan, estimate: Estimate | None, *, is_dry: bool, as_json: bool
+) -> None:
+    proposer = plan.proposer
+    if as_json:
+        counts = {
+            "proposer": proposer,
+            "pairs": report.n_pairs,
+            "labelled": report.n_labelled,
+            "new_candidates": report.n_new,
+            "exchanges": report.n_exchanges,
+            "held_replies": report.n_held_replies,
+            "drained_replies": report.n_drained,
+            "in_flight_when_cut_short": report.n_in_flight,
+            "in_a_batch": report.n_in_batch,
+            "stopped": report.stopped,
+            "used": report.burn or None,
+            "estimate": None if estimate is None else estimate.to_json(),
+            "failures": dict(report.failures),
+            "grades": {str(grade): n for grade, n in sorted(report.grades.items())},
+        }
+        print(json.dumps(counts, ensure_ascii=False))
+        return
+    if report.n_in_batch:
+        print(f"{report.n_in_batch} pairs wait for a batch and are left to it. Fetch it: afrel batch collect")
+    if not report.n_pairs:
+        print(f"nothing to do: every pair has a candidate of {proposer} under this rule book")
+        return
+    if is_dry:
+        print(f"{report.n_pairs} pairs to label by {proposer} (dry run)")
+        if estimate is not None:
+            print(estimate.told())
+        return
+    grades = ", ".join(f"{n} of grade {grade}" for grade, n in sorted(report.grades.items()))
+    print(f"{report.n_labelled} of {report.n_pairs} pairs labelled by {proposer}{': ' + grades if grades else ''}")
+    if report.n_held_replies or report.n_drained:
+        print(f"{report.n_held_replies} replies were paid for before; {report.n_drained} came from a spool")
+    if report.n_in_flight:
+        print(f"{report.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again")
+    if report.n_failed:
+        reasons = "; ".join(f"{n} {reason}" for reason, n in report.failures.most_common())
+        print(f"{report.n_failed} failed and have no candidate: {reasons}. Try those again: {_again(plan)}")
+    if report.burn:
+        print(f"used: {report.burn}")
+    if report.stopped:
+        print(f"{report.stopped}: {_again(plan)}")

@@ -1,0 +1,171 @@
+"""A mutation run writes each mutation with its verdict, keeps to its root's split, and never does its work twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolution.calls.llm_config import LlmConfig
+from evolution.mutations.run import MutatePlan, MutateReport, Served, mutate_pairs
+from evolution.mutations.report import print_mutated, print_operators
+from evolution.mutations import OPERATORS
+from evolution.mutations.guard import MAX_PER_QUERY
+from evolution.calls.openai_llm import OpenAILLM
+from storage.errors import UserError
+from storage.store import Store
+from tests.evolution.conftest import KEY, SCALE, ChatServer, completion, fill
+
+
+def plan(folder: Path, **changed: Any) -> MutatePlan:
+    made = MutatePlan(scale=SCALE, operators=list(OPERATORS), limit=200, seed=0, spool_dir=folder / "spool")
+    return replace(made, **changed)
+
+
+def mutate(store: Store, folder: Path, *, is_dry: bool = False, **changed: Any) -> MutateReport:
+    return mutate_pairs(store, plan(folder, **changed), account=None, is_dry=is_dry)
+
+
+def test_every_mutation_has_a_pair_features_and_a_verdict_with_its_reason(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    report = mutate(store, tmp_path)
+    assert 0 < report.n_confirmed < len(report.drawn)
+    counts = {row["which"]: row["n"] for row in store.read("counts").to_pylist() if row["what"] == "mutations"}
+    assert counts.get("confirmed", 0) == report.n_confirmed
+    assert sum(counts.values()) == len(report.drawn)
+    assert store.read("pairs_without_features", n=1).num_rows == 0
+    assert all(drawn.check.reason for drawn in report.drawn)
+
+
+def test_a_mutation_inherits_root_and_split_and_only_train_pairs_are_mutated(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    before = {row["query_id"]: row for row in store.read("query_roots").to_pylist()}
+    report = mutate(store, tmp_path)
+    after = {row["query_id"]: row for row in store.read("query_roots").to_pylist()}
+    new = {query_id: row for query_id, row in after.items() if query_id not in before}
+    assert new and {row["split"] for row in new.values()} == {"train"}
+    assert all(before[row["root_query_id"]]["split"] == "train" for row in new.values())
+    sources = {drawn.draw.source.root_query_id for drawn in report.drawn if drawn.draw.query_id in new}
+    assert sources == {row["root_query_id"] for row in new.values()}
+
+
+def test_no_pair_is_mutated_twice_and_no_query_gives_more_than_its_share(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    drawn = mutate(store, tmp_path).drawn
+    assert max(Counter(d.draw.source.original.pair_id for d in drawn).values()) == 1
+    assert max(Counter(d.draw.source.query_id for d in drawn).values()) <= MAX_PER_QUERY
+
+
+def test_the_second_run_does_nothing_and_a_larger_one_takes_other_pairs(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    first = mutate(store, tmp_path, limit=10)
+    assert len(first.drawn) == 10
+    assert mutate(store, tmp_path, limit=10).finished_before is not None
+    more = mutate(store, tmp_path, limit=15)
+    taken = {drawn.draw.source.original.pair_id for drawn in first.drawn}
+    assert more.drawn and taken.isdisjoint(drawn.draw.source.original.pair_id for drawn in more.drawn)
+
+
+def test_a_rewritten_doc_stands_beside_the_old_one_and_the_pool_leaves_it_out(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    n_docs = store.read("pool_docs", first=0, last=10**9).num_rows
+    report = mutate(store, tmp_path, operators=["distractor_injection"], limit=5)
+    assert len(report.drawn) == 5
+    assert {drawn.draw.query_id for drawn in report.drawn} == {drawn.draw.source.query_id for drawn in report.drawn}
+    new = {drawn.draw.doc_id for drawn in report.drawn}
+    assert new.isdisjoint(drawn.draw.source.doc_id for drawn in report.drawn)
+    held = {row["doc_id"]: row for row in store.read("pool_texts", ids=sorted(new)).to_pylist()}
+    assert set(held) == new and all(row["body"] for row in held.values())
+    assert store.read("pool_docs", first=0, last=10**9).num_rows == n_docs
+
+
+def test_a_dry_run_writes_nothing(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    assert mutate(store, tmp_path, is_dry=True).drawn
+    assert store.read("mutated_parents").num_rows == 0
+
+
+def test_with_too_few_judgments_every_mutation_is_eliminated_with_that_reason(store: Store, tmp_path: Path) -> None:
+    fill(store, n_queries=6)
+    report = mutate(store, tmp_path)
+    assert report.drawn and report.n_confirmed == 0
+    assert {drawn.check.reason for drawn in report.drawn} == {"too few train judgments: 20 of 5 queries, needs 60"}
+    assert report.verifier is not None and report.verifier.accuracy is None
+
+
+def test_an_unknown_operator_is_told_with_the_known_ones(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown operator spelling.*attribute_swap"):
+        mutate(store, tmp_path, operators=["spelling"])
+
+
+def test_an_empty_store_is_told_what_to_bring(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="afrel ingest"):
+        mutate(store, tmp_path)
+
+
+def test_the_summary_tells_each_operator_the_mix_and_the_verifier(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(store)
+    report = mutate(store, tmp_path, operators=["typo", "attribute_swap"], limit=40)
+    print_mutated(report, is_dry=True, as_json=False)
+    said = capsys.readouterr().out
+    assert re.search(r"40 mutations, \d+ confirmed, \d+ eliminated \(dry run\)", said)
+    assert re.search(r"confirmed by operator: attribute_swap \d+/\d+, typo \d+/\d+", said)
+    assert re.search(r"mix: entropy of the operators [\d.]+ of 1; largest share of one query 10.0%", said)
+    print_mutated(report, is_dry=False, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["mutations"] == len(told["drawn"]) == 40
+    assert sum(one["drawn"] for one in told["operators"]) == 40
+    print_operators(as_json=False)
+    assert len(capsys.readouterr().out.splitlines()) == len(OPERATORS)
+
+
+def rewriting(body: dict[str, Any]) -> tuple[int, Any]:
+    """Answer a request by its own query with a letter doubled."""
+    shown = body["messages"][1]["content"]
+    query = re.search(r"<query>\n(.*)\n</query>", shown)
+    assert query is not None
+    text = query[1].replace("u", "uu").replace("a", "aa").replace("o", "oo")
+    return 200, completion(json.dumps({"applies": True, "rewritten": text, "change": "letters"}))
+
+
+@pytest.fixture
+def llm(server: ChatServer, config: LlmConfig, monkeypatch: pytest.MonkeyPatch) -> OpenAILLM:
+    monkeypatch.setenv("LOCAL_KEY", KEY)
+    server.default = rewriting
+    return OpenAILLM(config)
+
+
+def test_a_model_rewrites_and_the_same_verifier_checks(
+    store: Store, tmp_path: Path, llm: OpenAILLM, server: ChatServer
+) -> None:
+    fill(store)
+    asked = {"served": Served(llm, "m", concurrency=2), "operators": ["typo", "slang"], "limit": 8}
+    assert mutate(store, tmp_path, is_dry=True, **asked).n_asked == 8 and not server.requests
+    report = mutate(store, tmp_path, **asked)
+    assert len(report.drawn) == report.n_asked == len(server.requests) == 8
+    assert {drawn.draw.llm_call_id for drawn in report.drawn}.isdisjoint({None})
+    assert store.read("good_replies", role="mutate", provider=llm.provider, model="m").num_rows == 8
+    assert mutate(store, tmp_path, **asked).finished_before is not None
+    assert len(server.requests) == 8
+
+
+def test_a_failed_call_is_counted_and_only_that_is_asked_again(
+    store: Store, tmp_path: Path, llm: OpenAILLM, server: ChatServer
+) -> None:
+    fill(store)
+    server.queue = [(200, "<html>busy</html>")] * 2
+    asked = {"served": Served(llm, "m"), "operators": ["typo"], "limit": 6}
+    first = mutate(store, tmp_path, **asked)
+    assert sum(first.failures.values()) >= 1 and first.drawn
+    n_requests = len(server.requests)
+    again = mutate(store, tmp_path, **asked)
+    assert again.finished_before is None and not again.failures
+    assert again.drawn and len(server.requests) > n_requests
+    assert mutate(store, tmp_path, **asked).finished_before is not None
