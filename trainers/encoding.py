@@ -70,6 +70,8 @@ def encode_rows(
     max_completion_tokens: int,
 ) -> list[EncodedRow | None]:
     """Encode rows, see `encode_row`; much faster than one by one."""
+    if not prompts:
+        return []  # which a tokenizer cannot say
     before = tokenizer(list(prompts))["input_ids"]
     whole = tokenizer([p + c for p, c in zip(prompts, completions, strict=True)])["input_ids"]
     encoded: list[EncodedRow | None] = []

@@ -6,7 +6,6 @@ generated; no cutting may remove it; the tokens must read back as the completion
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datasets import Dataset
@@ -17,6 +16,7 @@ from curation.prompt_parts import prompt_parts
 from storage.errors import UserError
 from storage.grades import Scale
 from trainers.encoding import EncodedRow, count_tokens, encode_rows, fit_prompt
+from trainers.grade_tokens import Problems, grade_tokens
 
 N_SAMPLE_PROMPTS = 8
 
@@ -45,9 +45,10 @@ def check_rows(
     if tokenizer.eos_token_id is None:
         raise UserError("the tokenizer has no end-of-text token, so a completion could not end. Choose another --model")
     max_prompt_tokens = max_length - max_completion_tokens
-    problems: dict[str, list[str]] = {}
+    problems: Problems = {}
     prompts, n_cut = _fit_prompts(rows, tokenizer, max_prompt_tokens, problems, has_evidence=has_evidence)
-    ids = grade_tokens(prompts[:: max(1, len(prompts) // N_SAMPLE_PROMPTS)], tokenizer, scale, problems)
+    sampled = prompts[:: max(1, len(prompts) // N_SAMPLE_PROMPTS)]
+    ids = grade_tokens(sampled, lambda text: list(tokenizer(text)["input_ids"]), tokenizer, scale, problems)
     encoded = encode_rows(prompts, rows["completion"], tokenizer, max_completion_tokens=max_completion_tokens)
     whole = [row for row in encoded if row is not None and not row.is_completion_cut]
     texts = iter(tokenizer.batch_decode([row.completion for row in whole], skip_special_tokens=True))
@@ -69,41 +70,23 @@ def check_rows(
     )
 
 
-def grade_tokens(
-    prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase, scale: Scale, problems: dict[str, list[str]]
-) -> tuple[int, ...]:
-    """Return the token id of each grade as it follows each of the prompts, alone and before a step.
-
-    What is wrong is added to `problems`; then the result is empty.
-    """
-    found: dict[int, set[tuple[int, ...]]] = {grade: set() for grade in scale.values}
-    for prompt in prompts:
-        before = tokenizer(prompt)["input_ids"]
-        for grade in scale.values:
-            alone = tokenizer(prompt + scale.token(grade))["input_ids"]
-            followed = tokenizer(prompt + scale.token(grade) + "\nintent: a")["input_ids"]
-            if alone[: len(before)] != before or len(alone) != len(before) + 1:
-                _add(problems, "a grade is not one token after the prompt", f"grade {grade}")
-            elif followed[: len(alone)] != alone:
-                _add(problems, "a grade's token changes when a step follows it", f"grade {grade}")
-            elif tokenizer.decode([alone[-1]]).strip() != scale.token(grade):
-                _add(problems, "a grade's token does not read back as the grade", f"grade {grade}")
-            found[grade].add(tuple(alone[len(before) :]))
-    if any(len(ids) != 1 or len(next(iter(ids))) != 1 for ids in found.values()):
-        _add(problems, "a grade has not the same single token in every prompt", f"grades {scale.values}")
-        return ()
-    tokens = tuple(next(iter(ids))[0] for ids in found.values())
-    if len(set(tokens)) != len(tokens):
-        _add(problems, "two grades share a token", f"tokens {tokens} of grades {scale.values}")
-        return ()
-    return tokens
+def require_every_grade(rows: Dataset, scale: Scale) -> None:
+    """Return when each grade has a train row; UserError names those that have none and so could not be learnt."""
+    held = set(rows["grade"])
+    missing = [f"{grade} ({scale.name(grade)})" for grade in scale.values if grade not in held]
+    if missing:
+        raise UserError(
+            f"none of the {len(rows)} train rows in tiers {sorted(set(rows['tier']))} has the grade "
+            f"{', '.join(missing)}, so the model could not learn it. Train on more tiers (tiers = [1, 2, 3]), or "
+            "settle such pairs and cut anew: afrel tier, then afrel snapshot"
+        )
 
 
 def _fit_prompts(
     rows: Dataset,
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int,
-    problems: dict[str, list[str]],
+    problems: Problems,
     *,
     has_evidence: bool,
 ) -> tuple[list[str], int]:
@@ -127,11 +110,11 @@ def _fit_prompts(
     return prompts, n_cut
 
 
-def _add(problems: dict[str, list[str]], problem: str, where: str) -> None:
+def _add(problems: Problems, problem: str, where: str) -> None:
     problems.setdefault(problem, []).append(where)
 
 
-def _tell(problems: dict[str, list[str]]) -> str:
+def _tell(problems: Problems) -> str:
     lines = [f"- {what}: {len(set(where))}×, e.g. {where[0]}" for what, where in problems.items()]
     return (
         "this model cannot carry answer-first rows:\n"

@@ -9,33 +9,31 @@ last whole checkpoint over the same prompts and expert rows in the same order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-import transformers
-import trl
 from datasets import Dataset
 from transformers import PrinterCallback
 from trl import GRPOConfig as TrlConfig
 
-from curation.prompt_parts import prompt_parts
 from storage.clock import now
-from storage.errors import UserError
 from storage.ids import digest
-from storage.runs import code_version
-from storage.snapshots.manifest import Manifest, read_manifest, scale_content
-from trainers.encoding import fit_prompt
+from storage.snapshots.manifest import Manifest, read_manifest
+from trainers.encoding import EncodedRow
 from trainers.evidence_source import source_of
 from trainers.format_check import CheckedRows, check_rows
 from trainers.grpo_config import GrpoConfig
 from trainers.grpo_trainer import GrpoPlan, GrpoRecorder, ModeBalancedTrainer
 from trainers.judging import golds_of
+from trainers.preflight.memory import find_room
+from trainers.preflight.saving import telling_of_disk
+from trainers.preflight.trial import Load, longest, try_first
+from trainers.preflight.weights import require_finite
 from trainers.pretrained import choose_device, quieten_libraries
-from trainers.ranker import Ranker, load_ranker
+from trainers.ranker import Ranker, fitted_prompts, load_ranker, require_scale
 from trainers.run_directory import RunDirectory, file_digests
+from trainers.run_record import start_record
 from trainers.sft_trainer import started_from
 from trainers.snapshot_rows import load
 
@@ -79,11 +77,7 @@ def train(
     quieten_libraries()
     manifest = read_manifest(snapshot)
     ranker = load_ranker(start, device=config.device)
-    if ranker.scale != manifest.scale:
-        raise UserError(
-            f"{start.run_id} was trained on the grades {ranker.scale.values}, snapshot {manifest.snapshot_id} has "
-            f"{manifest.scale.values}. Train on it first: afrel train sft --snapshot {manifest.snapshot_id}"
-        )
+    require_scale(ranker, manifest)
     shape = {name: start.read()["config"][name] for name in SHAPE}
     rows = load(snapshot, splits=["train"], tiers=config.tiers, has_evidence=shape["has_evidence"])["train"]
     tell(f"{len(rows)} train rows; going on from {start.run_id}")
@@ -96,7 +90,16 @@ def train(
         has_evidence=shape["has_evidence"],
     )
     plan = make_plan(rows, checked, ranker, manifest)
-    checkpoint = _prepare_run(run, config, manifest, start, checked, shape)
+    checkpoint = start_record(
+        run,
+        method="grpo",
+        run_key=run_key(config, manifest, start),
+        plan_digest=digest([[row.prompt, row.completion] for row in checked.rows]),
+        config=config.model_dump(mode="json") | shape,
+        manifest=manifest,
+        checked=checked,
+        started_from={"run_id": start.run_id, "model_files": start.read()["model_files"]},
+    )
     first_step = started_from(checkpoint)
     recorder = GrpoRecorder(run, epochs=1, started_from=first_step, tell=tell)
     trainer = ModeBalancedTrainer(
@@ -109,13 +112,22 @@ def train(
         config=config,
     )
     trainer.remove_callback(PrinterCallback)  # stdout is for results
+    trial = try_first(
+        trainer.model, step_load(checked.rows, config, n_completion_tokens=shape["max_completion_tokens"]),
+        pad_token_id=ranker.tokenizer.pad_token_id, folder=run.path,
+        room=find_room(trainer.model.device.type, run.path), source=start.run_id,
+    )  # fmt: skip
+    run.describe(preflight=trial.to_content())
     run.rewind_metrics(first_step)
     if checkpoint is not None:
         tell(f"going on from step {first_step}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(run.model_dir, safe_serialization=True)
-    ranker.tokenizer.save_pretrained(run.model_dir)
+    with telling_of_disk(run):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
+        model.save_pretrained(run.model_dir, safe_serialization=True)
+        ranker.tokenizer.save_pretrained(run.model_dir)
     metrics = run.read_metrics()
     last = metrics[-1] if metrics else {}
     result = GrpoResult(
@@ -130,14 +142,40 @@ def train(
     return result
 
 
+def step_load(rows: Sequence[EncodedRow], config: GrpoConfig, *, n_completion_tokens: int) -> Load:
+    """Return the longest micro-batch: rollouts of the longest prompts at full length, and the longest expert rows."""
+    n_rollouts = config.n_rollouts // config.accumulation_steps
+
+    def at_full_length(row: EncodedRow) -> EncodedRow:
+        repeated = row.completion * n_completion_tokens
+        return EncodedRow(row.prompt, repeated[:n_completion_tokens], is_completion_cut=False)
+
+    by_prompt = sorted(rows, key=lambda row: -len(row.prompt))
+    prompts = [by_prompt[at % len(by_prompt)] for at in range(-(-n_rollouts // config.group_size))]
+    rollouts = [at_full_length(row) for row in prompts for _ in range(config.group_size)][:n_rollouts]
+
+    def lighter(n: int) -> str:
+        steps = [s for s in range(1, config.n_rollouts + 1) if config.n_rollouts % s == 0]
+        fitting = [s for s in steps if config.n_rollouts // s + config.sft_rows <= n]
+        if fitting:
+            return f"Set accumulation_steps = {fitting[0]} in the --config file"
+        return f"Set accumulation_steps = {config.n_rollouts} and sft_rows = {max(1, n - 1)} in the --config file"
+
+    return Load(
+        [*rollouts, *longest(rows, config.sft_rows)], lighter, has_reference=config.kl_weight > 0,
+        is_bfloat16=_is_bfloat16(config),
+    )  # fmt: skip
+
+
+def _is_bfloat16(config: GrpoConfig) -> bool:
+    device = choose_device(config.device)
+    return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
+
+
 def make_plan(rows: Dataset, checked: CheckedRows, ranker: Ranker, manifest: Manifest) -> GrpoPlan:
     """Return what is sampled from, judged by and learnt beside, row by row. Prompts are cut as the expert rows' are."""
-    prompts = [
-        fit_prompt(prompt_parts(row, has_evidence=ranker.has_evidence), ranker.tokenizer, ranker.max_prompt_tokens)
-        for row in rows
-    ]
     return GrpoPlan(
-        [prompt for prompt in prompts if prompt is not None],  # all fit: they were checked
+        fitted_prompts(rows, ranker),
         golds_of(rows, source_of(manifest.rule_book, rows["fields"])),
         checked.rows,
         [list(rules) for rules in rows["rule_ids"]],
@@ -146,50 +184,8 @@ def make_plan(rows: Dataset, checked: CheckedRows, ranker: Ranker, manifest: Man
     )
 
 
-def _prepare_run(
-    run: RunDirectory,
-    config: GrpoConfig,
-    manifest: Manifest,
-    start: RunDirectory,
-    checked: CheckedRows,
-    shape: dict[str, Any],
-) -> Path | None:
-    """Record what the run is about to do; return the checkpoint to go on from, UserError when its plan was another."""
-    plan = digest([[row.prompt, row.completion] for row in checked.rows])
-    checkpoint = run.last_checkpoint()
-    described = run.read() if (run.path / "run.json").exists() else {}
-    if checkpoint is not None and described.get("plan_digest") != plan:
-        raise UserError(
-            f"{run.run_id} cannot go on: the code or its libraries now encode the rows differently. "
-            f"Train anew: rm -r {run.path}, then the same command"
-        )
-    run.describe(
-        run_id=run.run_id,
-        run_key=run_key(config, manifest, start),
-        method="grpo",
-        status="running",
-        config=config.model_dump(mode="json") | shape,
-        seed=config.seed,
-        snapshot_id=manifest.snapshot_id,
-        manifest_digest=manifest.digest,
-        code_version=code_version(),
-        tiers=[{"tier": entry.tier, "digest": entry.digest} for entry in manifest.tiers],
-        scale=scale_content(manifest.scale),
-        started_from={"run_id": start.run_id, "model_files": start.read()["model_files"]},
-        plan_digest=plan,
-        grade_token_ids=list(checked.grade_token_ids),
-        n_rows=len(checked.rows),
-        n_prompts_cut=checked.n_prompts_cut,
-        n_completions_cut=checked.n_completions_cut,
-        versions={"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__},
-        started_at=described.get("started_at", str(now())),
-    )
-    return checkpoint
-
-
 def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: int) -> TrlConfig:
     device = choose_device(config.device)
-    is_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
     return TrlConfig(
         output_dir=str(run.checkpoints_dir),
         max_steps=config.n_steps,
@@ -212,7 +208,7 @@ def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: i
         optim="adamw_torch",
         seed=config.seed,
         use_cpu=device == "cpu",
-        bf16=is_bfloat16,
+        bf16=_is_bfloat16(config),
         logging_steps=config.logging_steps,
         logging_nan_inf_filter=False,
         save_strategy="steps",

@@ -31,6 +31,7 @@ from trainers.rollout_batches import replace_groups
 from trainers.sampling import coefficient_of_variation, in_accuracy_window
 from trainers.segments import GRADE, NOWHERE
 from trainers.sft_trainer import PlannedOrder, RightPadding, RunRecorder
+from trainers.token_log_probs import completion_log_probs
 
 LOGGED = (
     "loss", "reward", "sft_loss", "sft_weight", "silent_rate", "group_accuracy", "grade_variation", "kl", "entropy",
@@ -185,12 +186,7 @@ class ModeBalancedTrainer(GRPOTrainer):
             ]
         )
         input_ids, labels = batch["input_ids"].to(self.model.device), batch["labels"].to(self.model.device)
-        is_counted = labels[:, 1:] != IGNORED
-        columns = is_counted.any(dim=0).nonzero().squeeze(1)
-        logits = model(input_ids=input_ids, logits_to_keep=columns, use_cache=False).logits.float()
-        is_counted = is_counted[:, columns]
-        targets = labels[:, 1:][:, columns].masked_fill(~is_counted, 0)
-        log_probs = logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        log_probs, is_counted = completion_log_probs(model, input_ids, labels)
         return sft_loss(log_probs, is_counted, n_accumulated=n_accumulated)
 
 

@@ -95,7 +95,10 @@ def find_newest_run(runs_dir: Path) -> str:
     """Return the id of the run that finished last; UserError when none did."""
     finished = []
     for path in runs_dir.glob("run_*/run.json"):
-        described = RunDirectory(path.parent).read()
+        try:
+            described = RunDirectory(path.parent).read()
+        except UserError:
+            continue  # half written or not ours: whoever names it is told so
         if described["status"] == "finished":
             finished.append((described["finished_at"], path.parent.name))
     if not finished:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from curation.prompt_parts import PromptParts
+from curation.prompt_parts import PromptParts, prompt_parts
 from storage.errors import UserError
 from storage.grades import Scale
+from storage.snapshots.manifest import Manifest
 from trainers.encoding import fit_prompt
 from trainers.evidence_source import EvidenceSource, read_source
 from trainers.pretrained import choose_device, load_model, load_tokenizer
@@ -66,3 +68,19 @@ def load_ranker(run: RunDirectory, *, device: str = "auto") -> Ranker:
         read_source(run.model_dir),
         config["max_length"] - config["max_completion_tokens"],
     )
+
+
+def fitted_prompts(rows: Dataset, ranker: Ranker) -> list[str]:
+    """Return the prompts of snapshot rows as the model knows them, cut to size; all fit once `check_rows` passed."""
+    parts = [prompt_parts(row, has_evidence=ranker.has_evidence) for row in rows]
+    prompts = [fit_prompt(one, ranker.tokenizer, ranker.max_prompt_tokens) for one in parts]
+    return [prompt for prompt in prompts if prompt is not None]
+
+
+def require_scale(ranker: Ranker, manifest: Manifest) -> None:
+    """Return when a run was trained on a snapshot's grades; UserError names both scales."""
+    if ranker.scale != manifest.scale:
+        raise UserError(
+            f"{ranker.run_id} was trained on the grades {ranker.scale.values}, snapshot {manifest.snapshot_id} has "
+            f"{manifest.scale.values}. Train on it first: afrel train sft --snapshot {manifest.snapshot_id}"
+        )

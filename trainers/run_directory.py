@@ -92,20 +92,37 @@ class RunDirectory:
         durable.replace(self.metrics_file, text, folder=self.path)
 
     def complete_checkpoint(self, checkpoint: Path) -> None:
-        """Mark a checkpoint as whole; to be called when all its files are written."""
-        write_json(checkpoint / COMPLETE, file_digests(checkpoint))
+        """Mark a checkpoint as whole and as this run's; to be called when all its files are written."""
+        write_json(checkpoint / COMPLETE, {"run_id": self.run_id, "files": file_digests(checkpoint)})
 
     def last_checkpoint(self) -> Path | None:
-        """Return the latest checkpoint that is whole and unaltered; None when there is none."""
-        found = [path for path in self.checkpoints_dir.glob("checkpoint-*") if _CHECKPOINT.fullmatch(path.name)]
-        for path in sorted(found, key=checkpoint_step, reverse=True):
+        """Return the latest checkpoint that is whole and unaltered; None when there is none.
+
+        UserError for one of another run: it would go on from the weights of another model.
+        """
+        for path in sorted(self._checkpoints(), key=checkpoint_step, reverse=True):
             try:
-                held = json.loads((path / COMPLETE).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                mark = json.loads((path / COMPLETE).read_text(encoding="utf-8"))
+                run_id, files = mark["run_id"], mark["files"]
+            except (OSError, ValueError, KeyError, TypeError):
                 continue
-            if held == file_digests(path):
+            if run_id != self.run_id:
+                raise UserError(
+                    f"{path} was written by {run_id}, not by {self.run_id}: it is another model's. "
+                    f"Move it away, then give the same command: mv {path} {path.parent.parent / 'foreign'}"
+                )
+            if files == file_digests(path):
                 return path
         return None
+
+    def drop_unfinished(self) -> None:
+        """Remove checkpoints that were not written to the end."""
+        for path in self._checkpoints():
+            if not (path / COMPLETE).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _checkpoints(self) -> list[Path]:
+        return [path for path in self.checkpoints_dir.glob("checkpoint-*") if _CHECKPOINT.fullmatch(path.name)]
 
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""

@@ -13,29 +13,27 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-import transformers
-import trl
 from datasets import Dataset
-from peft import LoraConfig
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from trl import SFTConfig as TrlConfig
+from transformers import PreTrainedTokenizerBase, PrinterCallback
 
 from storage.clock import now
-from storage.errors import UserError
 from storage.ids import digest
-from storage.runs import code_version
-from storage.snapshots.manifest import Manifest, read_manifest, scale_content
+from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.evidence_source import source_of
-from trainers.format_check import CheckedRows, check_rows
-from trainers.losses import IGNORED, balance_weights
-from trainers.pretrained import choose_device, load_model, load_tokenizer, quieten_libraries
+from trainers.format_check import CheckedRows, check_rows, require_every_grade
+from trainers.losses import balance_weights
+from trainers.preflight.memory import find_room
+from trainers.preflight.saving import telling_of_disk
+from trainers.preflight.trial import try_first
+from trainers.preflight.weights import require_finite
+from trainers.pretrained import choose_device, quieten_libraries
 from trainers.run_directory import RunDirectory, file_digests
-from trainers.sft_config import TINY, SftConfig, size_to
+from trainers.run_record import start_record
+from trainers.sft_config import SftConfig, size_to
+from trainers.sft_setup import lora_config, make_model, make_tokenizer, step_load, training_rows, trl_config
 from trainers.sft_trainer import AnswerFirstTrainer, RightPadding, RunRecorder, started_from
 from trainers.snapshot_rows import load
-from trainers.tiny_model import build_model, train_tokenizer
-from trainers.visits import Visit, plan_visits
+from trainers.visits import plan_visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
         has_rationale=config.has_rationale,
     )
     rows = loaded["train"]
+    require_every_grade(rows, manifest.scale)
     tell(f"{len(rows)} train rows; preparing model and tokenizer {config.model}")
     tokenizer = make_tokenizer(config, rows)
     checked = check_rows(
@@ -102,17 +101,26 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
         rationale_rate=config.rationale_rate,
         seed=config.seed,
     )
-    checkpoint = _prepare_run(run, checked, visits, config, manifest)
-    model = _make_model(config, tokenizer, device)
+    plan = [[row.prompt, row.completion] for row in checked.rows] + [[v.row, v.has_rationale] for v in visits]
+    checkpoint = start_record(
+        run,
+        method="sft",
+        run_key=run_key(config, manifest),
+        plan_digest=digest(plan),
+        config=config.model_dump(mode="json"),
+        manifest=manifest,
+        checked=checked,
+    )
+    model = make_model(config, tokenizer, device)
     weights = balance_weights(_count(rows, manifest.scale.values), config.grade_balance)
     recorder = RunRecorder(run, epochs=config.epochs, started_from=started_from(checkpoint), tell=tell)
     trainer = AnswerFirstTrainer(
         model=model,
-        args=_trl_config(config, run, n_visits=len(visits), device=device),
-        train_dataset=_training_rows(checked),
+        args=trl_config(config, run.checkpoints_dir, n_visits=len(visits), device=device),
+        train_dataset=training_rows(checked),
         data_collator=RightPadding(tokenizer.pad_token_id),
         processing_class=tokenizer,
-        peft_config=_lora(config),
+        peft_config=lora_config(config.lora_rank),
         callbacks=[recorder],
         order=[2 * visit.row + visit.has_rationale for visit in visits],
         grade_weights=dict(zip(checked.grade_token_ids, weights, strict=True)),
@@ -121,126 +129,25 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
     )
     trainer.remove_callback(PrinterCallback)  # stdout is for results
     recorder.trainer = trainer
+    trial = try_first(
+        trainer.model, step_load(checked.rows, config, device), pad_token_id=tokenizer.pad_token_id, folder=run.path,
+        room=find_room(device, run.path), source=config.model,
+    )  # fmt: skip
+    run.describe(preflight=trial.to_content())
     run.rewind_metrics(started_from(checkpoint))
     if checkpoint is not None:
         tell(f"going on from step {started_from(checkpoint)}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
-    return _finish(
-        run, trainer, tokenizer, checked, seconds=time.monotonic() - started, resumed_from=started_from(checkpoint)
-    )
-
-
-def make_tokenizer(config: SftConfig, rows: Dataset) -> PreTrainedTokenizerBase:
-    """Return the model's tokenizer; a tiny model's is trained on the rows' prompts and completions."""
-    if config.model != TINY:
-        return load_tokenizer(config.model)
-    texts = (text for column in ("prompt", "completion") for text in rows[column])
-    return train_tokenizer(texts, vocab_size=config.tiny_vocabulary)
-
-
-def _make_model(config: SftConfig, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
-    if config.model != TINY:
-        return load_model(config.model, device=device)
-    return build_model(
-        tokenizer, hidden_size=config.tiny_hidden_size, n_layers=config.tiny_layers, n_heads=config.tiny_heads,
-        max_length=config.max_length, seed=config.seed,
-    ).to(device)  # fmt: skip
-
-
-def _lora(config: SftConfig) -> LoraConfig | None:
-    if not config.lora_rank:
-        return None
-    return LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear")
+    with telling_of_disk(run):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
+        return _finish(
+            run, trainer, tokenizer, checked, seconds=time.monotonic() - started, resumed_from=started_from(checkpoint)
+        )
 
 
 def _count(rows: Dataset, grades: tuple[int, ...]) -> list[int]:
     column = list(rows["grade"])
     return [column.count(grade) for grade in grades]
-
-
-def _training_rows(checked: CheckedRows) -> Dataset:
-    """Return two dataset rows a row: 2i holds the grade alone, 2i + 1 the whole completion."""
-    completions = [(row, ids) for row in checked.rows for ids in (row.completion[:1], row.completion)]
-    return Dataset.from_dict(
-        {
-            "input_ids": [row.prompt + ids for row, ids in completions],
-            "labels": [[IGNORED] * len(row.prompt) + ids for row, ids in completions],
-            "row": [at // 2 for at in range(len(completions))],
-        }
-    )
-
-
-def _prepare_run(
-    run: RunDirectory, checked: CheckedRows, visits: list[Visit], config: SftConfig, manifest: Manifest
-) -> Path | None:
-    """Record what the run is about to do; return the checkpoint to go on from.
-
-    UserError when there is a checkpoint, but the tokens or their order are no longer those it was trained on.
-    """
-    plan = digest([[row.prompt, row.completion] for row in checked.rows] + [[v.row, v.has_rationale] for v in visits])
-    checkpoint = run.last_checkpoint()
-    described = run.read() if (run.path / "run.json").exists() else {}
-    if checkpoint is not None and described.get("plan_digest") != plan:
-        raise UserError(
-            f"{run.run_id} cannot go on: the code or its libraries now encode or order the rows differently. "
-            f"Train anew: rm -r {run.path}, then the same command"
-        )
-    run.describe(
-        run_id=run.run_id,
-        run_key=run_key(config, manifest),
-        method="sft",
-        status="running",
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        snapshot_id=manifest.snapshot_id,
-        manifest_digest=manifest.digest,
-        code_version=code_version(),
-        tiers=[{"tier": entry.tier, "digest": entry.digest} for entry in manifest.tiers],
-        scale=scale_content(manifest.scale),
-        plan_digest=plan,
-        grade_token_ids=list(checked.grade_token_ids),
-        n_rows=len(checked.rows),
-        n_prompts_cut=checked.n_prompts_cut,
-        n_completions_cut=checked.n_completions_cut,
-        versions={"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__},
-        started_at=described.get("started_at", str(now())),
-    )
-    return checkpoint
-
-
-def _trl_config(config: SftConfig, run: RunDirectory, *, n_visits: int, device: str) -> TrlConfig:
-    assert config.batch_size is not None
-    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
-    is_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
-    return TrlConfig(
-        output_dir=str(run.checkpoints_dir),
-        num_train_epochs=1,  # the planned order holds all epochs
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation_steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup_rate * n_steps),
-        weight_decay=config.weight_decay,
-        adam_beta2=0.95,
-        max_grad_norm=config.max_gradient_norm,
-        optim="adamw_torch",
-        seed=config.seed,
-        use_cpu=device == "cpu",
-        bf16=is_bfloat16,
-        gradient_checkpointing=config.model != TINY and device == "cuda",
-        logging_steps=config.logging_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=config.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device == "cuda",
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
 
 
 def _finish(
@@ -256,6 +163,7 @@ def _finish(
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
+    require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
     model.save_pretrained(run.model_dir, safe_serialization=True)
     tokenizer.save_pretrained(run.model_dir)
     metrics = run.read_metrics()

@@ -40,10 +40,15 @@ PRETRAINED_DEFAULTS: Mapping[str, Any] = {
 FEW_ROWS = 6000
 
 
+def _nothing_required(schema: dict[str, Any]) -> None:
+    """Say in the schema what `fill_by_kind` does: every key may be left out."""
+    schema.pop("required", None)
+
+
 class SftConfig(BaseModel):
     """Everything that decides a run of `train sft` but the snapshot. Rates lie in 0..1; lengths are in tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_nothing_required)
 
     model: str = Field(TINY, min_length=1)  # 'tiny', a Hugging Face id, or a folder
     seed: int = Field(0, ge=0)

@@ -21,6 +21,7 @@ from storage.clock import now
 from storage.errors import UserError
 from trainers.losses import IGNORED, answer_first_loss
 from trainers.run_directory import RunDirectory, checkpoint_step
+from trainers.token_log_probs import completion_log_probs
 
 LOGGED = ("loss", "grade_loss", "rationale_loss", "grad_norm", "learning_rate")
 
@@ -94,12 +95,7 @@ class AnswerFirstTrainer(SFTTrainer):
     ) -> torch.Tensor:
         """Return the answer-first loss of a batch; UserError when it is not finite."""
         labels, rows = inputs["labels"], inputs["row"].tolist()
-        is_counted = labels[:, 1:] != IGNORED  # (B, T - 1): the position before a token predicts it
-        columns = is_counted.any(dim=0).nonzero().squeeze(1)
-        logits = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits.float()
-        is_counted = is_counted[:, columns]
-        targets = labels[:, 1:][:, columns].masked_fill(~is_counted, 0)
-        log_probs = logits.log_softmax(dim=-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)  # (B, columns)
+        log_probs, is_counted = completion_log_probs(model, inputs["input_ids"], labels)
         grades = [next(token for token in row if token != IGNORED) for row in labels.tolist()]
         row_weights = torch.tensor([self._weight_of_token[token] for token in grades], device=labels.device)
         loss = answer_first_loss(log_probs, is_counted, grade_weight=self._grade_weight, row_weights=row_weights)

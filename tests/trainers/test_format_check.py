@@ -1,11 +1,11 @@
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from curation.prompt_parts import PromptParts, prompt_parts
 from storage.errors import UserError
 from trainers.encoding import count_tokens, encode_row, fit_prompt
-from trainers.format_check import check_rows
+from trainers.format_check import check_rows, require_every_grade
 from trainers.snapshot_rows import load
 from trainers.tiny_model import train_tokenizer
 
@@ -59,6 +59,24 @@ def test_a_grade_that_melts_into_the_cue_is_found(rows) -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=merged, eos_token="<eos>", unk_token="<eos>")
     with pytest.raises(UserError, match="a grade is not one token after the prompt"):
         check(rows, tokenizer)
+
+
+def test_a_tokenizer_that_splits_a_grade_is_told_how(rows) -> None:
+    """Each character is a token, but 2 is written as two of them."""
+    characters = sorted(set("".join([*rows["prompt"], *rows["completion"]])) - {"2"})
+    words = Tokenizer(models.WordLevel({piece: at for at, piece in enumerate(["<eos>", "~", *characters])}, "<eos>"))
+    words.normalizer = normalizers.Replace("2", "~~")
+    words.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>")
+    with pytest.raises(UserError, match=r"a grade is not one token after the prompt.*grade 2 becomes \['~', '~'\]"):
+        check(rows, tokenizer, max_length=2000)
+
+
+def test_a_grade_without_train_rows_is_told_by_its_name(rows, cut) -> None:
+    require_every_grade(rows, SCALE)
+    lacking = [snapshot_row(at) for at in range(20) if snapshot_row(at)["grade"] != 1]
+    with pytest.raises(UserError, match=r"train rows in tiers \[1\] has the grade 1 \(partly\).*afrel tier"):
+        require_every_grade(load(cut(lacking).directory, splits=["train"])["train"], SCALE)
 
 
 def test_cutting_never_removes_the_grade(rows, tokenizer) -> None:

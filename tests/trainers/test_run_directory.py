@@ -37,6 +37,25 @@ def test_the_last_whole_checkpoint_is_gone_on_from(run) -> None:
     assert run.last_checkpoint() == run.checkpoints_dir / "checkpoint-10"
 
 
+def test_a_checkpoint_of_another_model_is_refused(run) -> None:
+    other = RunDirectory(run.path.parent / "run_2")
+    folder = other.checkpoints_dir / "checkpoint-3"
+    folder.mkdir(parents=True)
+    other.complete_checkpoint(folder)
+    run.path.mkdir(parents=True, exist_ok=True)
+    other.checkpoints_dir.rename(run.checkpoints_dir)
+    with pytest.raises(UserError, match=r"checkpoint-3 was written by run_2, not by run_1.*mv "):
+        run.last_checkpoint()
+
+
+def test_what_was_half_written_is_dropped_and_what_is_whole_stays(run) -> None:
+    for step in (1, 2):
+        (run.checkpoints_dir / f"checkpoint-{step}").mkdir(parents=True)
+    run.complete_checkpoint(run.checkpoints_dir / "checkpoint-1")
+    run.drop_unfinished()
+    assert [path.name for path in run.checkpoints_dir.iterdir()] == ["checkpoint-1"]
+
+
 def test_metrics_after_the_checkpoint_are_made_again(run) -> None:
     for step in (1, 2, 3):
         run.append_metrics({"step": step})
