@@ -49,9 +49,8 @@ def measure(
     n_grades = len(grades)
     _, query = np.unique(np.asarray(query_ids), return_inverse=True)
     n_queries = int(query.max()) + 1 if len(query) else 0
-    draws = _resample(n_queries, n_resamples, seed)  # (R, Q): how often each query is drawn
-    confusion = np.zeros((n_queries, n_grades, n_grades))
-    np.add.at(confusion, (query, truth, predicted), 1)
+    draws = resample(n_queries, n_resamples, seed)  # (R, Q): how often each query is drawn
+    confusion = confusions(truth, predicted, query, n_queries, n_grades)
     point = confusion.sum(axis=0)
     resampled = (draws @ confusion.reshape(n_queries, -1)).reshape(-1, n_grades, n_grades)
     n = len(truth)
@@ -83,6 +82,24 @@ def measure(
             value = gains[is_ranked].mean() if is_ranked.any() else np.nan
         measures.append(_with_interval(f"ndcg@{NDCG_DEPTH}", value, resampled_ndcg, int(is_ranked.sum())))
     return measures
+
+
+def mean_measure(
+    metric: str,
+    values: Sequence[float],
+    query_ids: Sequence[str],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Measure:
+    """Return the mean of values, one a pair, with its interval; queries are resampled as in `measure`."""
+    _, query = np.unique(np.asarray(query_ids), return_inverse=True)
+    n_queries = int(query.max()) + 1 if len(query) else 0
+    draws = resample(n_queries, n_resamples, seed)
+    sums = np.bincount(query, weights=values, minlength=n_queries)
+    sizes = np.bincount(query, minlength=n_queries).astype(float)
+    mean = _divide(sums.sum(), sizes.sum())
+    return _with_interval(metric, float(mean), _divide(draws @ sums, draws @ sizes), len(values))
 
 
 # Confusion matrices have shape (..., K truth, K predicted); each formula returns shape (...), NaN where undefined.
@@ -166,7 +183,15 @@ def _bin_sums(truth: Ints, predicted: Ints, probabilities: Floats, query: Ints, 
     return sums
 
 
-def _resample(n_queries: int, n_resamples: int, seed: int) -> Floats:
+def confusions(truth: Ints, predicted: Ints, query: Ints, n_queries: int, n_grades: int) -> Floats:
+    """Return each query's confusion matrix, shape (Q, K truth, K predicted)."""
+    counts = np.zeros((n_queries, n_grades, n_grades))
+    np.add.at(counts, (query, truth, predicted), 1)
+    return counts
+
+
+def resample(n_queries: int, n_resamples: int, seed: int) -> Floats:
+    """Return how often each query is drawn, shape (R, Q): bootstrap samples of queries."""
     random = np.random.default_rng(seed)
     if n_queries == 0:
         return np.zeros((n_resamples, 0))

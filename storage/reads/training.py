@@ -21,5 +21,41 @@ READS = {
         """,
         shows_test=True,
     ),
+    # How many of a pair's samples were right, of all runs of one rollout: one that was killed and those that went on.
+    "rollout_counts": Read(
+        """
+        select o.pair_id, any_value(p.query_id) as query_id, count(*) as n,
+               count(*) filter (o.is_right) as n_right, count(*) filter (o.grade is null) as n_unparsed
+        from rollouts o join runs r using (run_id) join pairs p using (pair_id)
+        where r.verb = 'rollout' and r.input_digest = $input_digest and p.split <> 'test'
+        group by o.pair_id order by o.pair_id
+        """
+    ),
+    # A trained model's own answers on train pairs: what preferences are made of.
+    "train_rollouts": Read(
+        """
+        select o.pair_id, o.completion from rollouts o join pairs p using (pair_id)
+        where o.train_run_id = $train_run_id and p.split = 'train'
+        order by o.pair_id, o.created_at, o.rollout_id
+        """
+    ),
+    # The last measure of each run on dev, of whatever snapshot.
+    "dev_measures": Read(
+        """
+        select train_run_id, metric, arg_max(value, created_at) as value, arg_max(n, created_at) as n
+        from evaluations where split = 'dev' and model = 'run' group by train_run_id, metric
+        """
+    ),
+    # What a run graded pairs, by the snapshot whose prompts it was asked with.
+    "predictions_of": Read(
+        """
+        select p.pair_id, p.grade, json_extract_string(r.config, '$.snapshot') as snapshot_id, p.created_at
+        from predictions p join runs r using (run_id)
+        where p.train_run_id = $train_run_id and r.verb = 'evaluate'
+          and json_extract_string(r.config, '$.split') = $split
+        order by p.pair_id, p.created_at
+        """,
+        shows_test=True,
+    ),
     "snapshot_revocations": Read("select tier from revocations where snapshot_id = $snapshot_id"),
 }

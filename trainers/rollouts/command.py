@@ -1,0 +1,123 @@
+"""`afrel rollout`: ask a trained model several times for each pair; never for a test pair."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from storage.session import Session
+from trainers.commands import JsonOption
+
+if TYPE_CHECKING:
+    from storage.store import Store
+    from trainers.metrics import Measure
+    from trainers.rollouts.run import Summary
+
+
+class SampledSplit(StrEnum):
+    TRAIN = "train"
+    DEV = "dev"
+
+
+def rollout(
+    ctx: typer.Context,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id or folder; default: the newest.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=256, help="Completions of each pair.")] = 8,
+    split: Annotated[SampledSplit, typer.Option(help="Which rows to sample.")] = SampledSplit.TRAIN,
+    snapshot: Annotated[
+        str | None, typer.Option("--snapshot", metavar="S", help="Another snapshot than the one it was trained on.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs, drawn by id.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.01, help="Of the sampling.")] = 0.99,
+    top_k: Annotated[int, typer.Option(min=0, help="Of the sampling; 0: all tokens.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the pairs; sample none.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample completions of a trained model for each train (or dev) pair; store them, and each pair's difficulty.
+
+    Example: afrel -w shop rollout run_4c1f09ab32 --samples 8
+    """
+    from storage.ids import digest
+    from storage.people.accounts import Act
+    from storage.progress_bar import progress_bar
+    from storage.runs import finished_run, start_run
+    from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot, tell
+    from trainers.pretrained import quieten_libraries
+    from trainers.ranker import load_ranker, require_scale
+    from trainers.rollouts.completions import Sampling
+    from trainers.rollouts.pass_curve import curve_rows
+    from trainers.rollouts.run import asked_of, roll_out
+    from trainers.run_directory import open_run
+    from trainers.snapshot_rows import load
+
+    session: Session = ctx.obj
+    session.allow(Act.TRAIN)
+    quieten_libraries()
+    found = open_run(session.workspace.runs_dir, run or find_newest_run(session.workspace.runs_dir))
+    described = found.read()
+    directory = find_snapshot(session, snapshot or described["snapshot_id"], None)
+    manifest = require_snapshot(session, directory, None, tiers=None)
+    sampling = Sampling(samples, temperature, top_k, described["config"]["max_completion_tokens"])
+    settings = {**asdict(sampling), "split": split.value, "limit": limit, "seed": seed}
+    key = digest([described.get("model_files"), manifest.digest, settings])
+    with session.store() as store:
+        done = finished_run(store, "rollout", key)
+        if done is None or dry_run:
+            ranker = load_ranker(found)
+            require_scale(ranker, manifest)
+            asked = asked_of(load(directory, splits=[split.value])[split.value], ranker, limit=limit)
+            if dry_run:
+                told: dict[str, Any] = {"run_id": found.run_id, "n_pairs": len(asked), **settings}
+                print(json.dumps(told) if as_json else f"{len(asked)} {split} pairs, {samples} completions each")
+                return
+            config = {"run": found.run_id, "snapshot": manifest.snapshot_id, **settings}
+            with start_run(store, verb="rollout", config=config, input_digest=key, account=session.account) as started:
+                held = {row["pair_id"] for row in store.read("rollout_counts", input_digest=key).to_pylist()}
+                with progress_bar() as shown:
+                    roll_out(
+                        store, ranker, asked, sampling,
+                        key=key, run_id=started.run_id, seed=seed, held=held, tell=shown,
+                    )  # fmt: skip
+                _, curve = _measured(store, key, samples)
+                store.append({"evaluations": curve_rows(curve, config, run_id=started.run_id)})
+                started.counts.update(n_rollouts=len(asked) * samples, n_pairs=len(asked))
+        summary, curve = _measured(store, key, samples)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "nothing_to_do": done is not None, "run_id": found.run_id, "snapshot_id": manifest.snapshot_id,
+                    "split": split.value, "n_samples": samples, **asdict(summary),
+                    "measures": [asdict(one) for one in curve],
+                }
+            )
+        )  # fmt: skip
+        return
+    if done is not None:
+        print(f"nothing to do: {done} sampled {found.run_id} on {split} of {manifest.snapshot_id}")
+    print(
+        f"{summary.n_pairs} {split} pairs, {samples} completions each: always right {summary.n_always}, sometimes "
+        f"{summary.n_sometimes}, never {summary.n_never} · {summary.n_unparsed} completions do not parse"
+    )
+    for one in curve:
+        print(f"{one.metric:<10}{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]  n = {one.n}")
+    if split is SampledSplit.TRAIN:
+        tell(f"next: afrel train dpo --model {found.run_id}")
+
+
+def _measured(store: Store, key: str, n_samples: int) -> tuple[Summary, list[Measure]]:
+    """Return what all rollouts under a key come to."""
+    from trainers.rollouts.pass_curve import pass_curve
+    from trainers.rollouts.run import summarise
+
+    counts = store.read("rollout_counts", input_digest=key).to_pylist()
+    n_right = {row["pair_id"]: row["n_right"] for row in counts}
+    query_of = {row["pair_id"]: row["query_id"] for row in counts}
+    return summarise(counts, n_samples=n_samples), pass_curve(n_right, query_of, n_samples=n_samples)
