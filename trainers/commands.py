@@ -1,4 +1,4 @@
-"""Verbs of the trainers: check a tokenizer, train, evaluate, score."""
+"""Verbs of the trainers: train, evaluate, score."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import json
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from storage.session import Session
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from trainers.dpo_material import Material
+
 
 class Method(StrEnum):
     SFT = "sft"
+    DPO = "dpo"
     GRPO = "grpo"
 
 
@@ -35,7 +43,7 @@ ModelOption = Annotated[
 ]
 StartOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="M", help="sft: tiny (default), a Hugging Face id or a folder; grpo: a run."),
+    typer.Option("--model", metavar="M", help="sft: tiny (default), a Hugging Face id or a folder; dpo, grpo: a run."),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A TOML file of flat keys.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -50,6 +58,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="The seed of weights and order.")] = None,
     pins: PinsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and resolve; train nothing.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train an answer-first model from a signed snapshot; a killed run goes on where it was.
@@ -61,26 +70,32 @@ def train(
     from trainers.run_directory import find_run, open_run
 
     session: Session = ctx.obj
+    if schema:
+        print(json.dumps(_configuration(method).model_json_schema(), ensure_ascii=False))
+        return
     if pins is None:
         session.allow(Act.TRAIN)
-    if method is Method.GRPO:
-        from trainers.grpo_config import read_config
-    else:
-        from trainers.sft_config import read_config
-    resolved = read_config(config, {"model": model, "seed": seed})
+    resolved = _read_configuration(method, config, {"model": model, "seed": seed})
     directory = find_snapshot(session, snapshot, pins)
     manifest = require_snapshot(session, directory, pins, tiers=resolved.tiers)
     runs_dir = Path("runs").resolve() if pins else session.workspace.runs_dir
-    if method is Method.GRPO:
-        from trainers import grpo
-
-        start = open_run(runs_dir, resolved.model)
-        key, trained = grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
-    else:
+    if method is Method.SFT:
         from trainers import sft
 
         resolved = sft.size_config(resolved, manifest)
         key, trained = sft.run_key(resolved, manifest), partial(sft.train, resolved, directory)
+    elif method is Method.DPO:
+        from trainers import dpo
+
+        start = open_run(runs_dir, resolved.model)
+        material = _material(session, start.run_id, has_edits=resolved.has_edits, pins=pins)
+        key = dpo.run_key(resolved, manifest, start, material)
+        trained = partial(dpo.train, resolved, directory, start, material)
+    else:
+        from trainers import grpo
+
+        start = open_run(runs_dir, resolved.model)
+        key, trained = grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
     if dry_run:
         resolution = {"snapshot": manifest.snapshot_id, **resolved.model_dump(mode="json")}
         print(json.dumps(resolution, ensure_ascii=False))
@@ -111,55 +126,45 @@ def train(
     tell(f"next: afrel evaluate {run.run_id}")
 
 
-def check(
-    ctx: typer.Context,
-    model: ModelOption = None,
-    snapshot: SnapshotOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check that a model's tokenizer can say every grade in one token, on a snapshot's train rows.
+def _configuration(method: Method) -> type[BaseModel]:
+    """Return what `--config` of a method holds."""
+    if method is Method.SFT:
+        from trainers.sft_config import SftConfig
 
-    Example: afrel -w shop check --model Qwen/Qwen3-0.6B --snapshot snap_91be4c01d2aa
-    """
-    from storage.snapshots.manifest import read_manifest
-    from trainers.format_check import check_rows
-    from trainers.prerequisites import find_snapshot
-    from trainers.sft import make_tokenizer
-    from trainers.sft_config import read_config
-    from trainers.snapshot_rows import load
+        return SftConfig
+    if method is Method.DPO:
+        from trainers.dpo_config import DpoConfig
 
-    session: Session = ctx.obj
-    resolved = read_config(config, {"model": model})
-    directory = find_snapshot(session, snapshot, None)
-    scale = read_manifest(directory).scale
-    rows = load(directory, splits=["train"], tiers=resolved.tiers)["train"]
-    checked = check_rows(
-        rows,
-        make_tokenizer(resolved, rows),
-        scale,
-        max_length=resolved.max_length,
-        max_completion_tokens=resolved.max_completion_tokens,
-    )
-    tokens = dict(zip(scale.values, checked.grade_token_ids, strict=True))
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "is_sound": True, "model": resolved.model, "grade_token_ids": tokens, "n_rows": len(checked.rows),
-                    "n_prompts_cut": checked.n_prompts_cut, "n_completions_cut": checked.n_completions_cut,
-                    "longest_prompt": checked.longest_prompt,
-                }
-            )
-        )  # fmt: skip
-        return
-    print(
-        f"sound: {resolved.model} says each grade in one token: " + ", ".join(f"{g} → {t}" for g, t in tokens.items())
-    )
-    print(
-        f"{len(checked.rows)} rows · longest prompt {checked.longest_prompt} tokens · "
-        f"{checked.n_prompts_cut} prompts and {checked.n_completions_cut} rationales cut"
-    )
+        return DpoConfig
+    from trainers.grpo_config import GrpoConfig
+
+    return GrpoConfig
+
+
+def _read_configuration(method: Method, path: Path | None, overrides: Mapping[str, Any]) -> Any:
+    from trainers import dpo_config, grpo_config, sft_config
+
+    readers = {Method.SFT: sft_config, Method.DPO: dpo_config, Method.GRPO: grpo_config}
+    return readers[method].read_config(path, overrides)
+
+
+def _material(session: Session, run_id: str, *, has_edits: bool, pins: Path | None) -> Material:
+    """Return what the store holds for a run to learn preferences from; UserError when it holds nothing."""
+    from storage.errors import UserError
+    from trainers.dpo_material import read_material
+
+    if pins is not None:
+        raise UserError(
+            "train dpo reads rollouts and edits from the workspace's store, and --pins is for training away from it. "
+            "Leave --pins out: afrel train dpo --model RUN"
+        )
+    with session.store() as store:
+        material = read_material(store, run_id, has_edits=has_edits)
+    if not material.samples and not material.edits:
+        raise UserError(
+            f"{run_id} has no rollouts on train pairs yet, and there are no edits. Sample: afrel rollout {run_id}"
+        )
+    return material
 
 
 def evaluate(
@@ -182,6 +187,7 @@ def evaluate(
     from storage.ids import digest
     from storage.people.accounts import Act
     from storage.runs import finished_run, start_run
+    from trainers.leaks import require_unleaked
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
     from trainers.run_directory import open_run
 
@@ -191,6 +197,7 @@ def evaluate(
     described = found.read()
     directory = find_snapshot(session, snapshot or described["snapshot_id"], None)
     manifest = require_snapshot(session, directory, None, tiers=None)  # rows of all tiers are measured
+    require_unleaked(found, directory, split=split.value, snapshots_dir=session.workspace.snapshots_dir)
     with session.store(sees_test=True) as store:
         proposals = {row["pair_id"]: row["grade"] for row in store.read("lexical_grades").to_pylist()}
         key = digest([described.get("model_files"), manifest.digest, split.value, sorted(proposals.items())])

@@ -13,13 +13,12 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from curation.prompt_parts import prompt_parts
-from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import content_id
 from storage.snapshots.manifest import read_manifest
 from trainers.baselines import majority_grade, proposed_grades
 from trainers.metrics import Measure, measure
-from trainers.ranker import load_ranker
+from trainers.ranker import load_ranker, require_scale
 from trainers.run_directory import RunDirectory
 from trainers.scoring import most_probable
 from trainers.snapshot_rows import load
@@ -58,11 +57,7 @@ def evaluate_run(
     """
     manifest = read_manifest(snapshot)
     ranker = load_ranker(run, device=device)
-    if ranker.scale != manifest.scale:
-        raise UserError(
-            f"{run.run_id} was trained on the grades {ranker.scale.values}, snapshot {manifest.snapshot_id} has "
-            f"{manifest.scale.values}. Train on it: afrel train sft --snapshot {manifest.snapshot_id}"
-        )
+    require_scale(ranker, manifest)
     rows = load(snapshot, splits=[split])[split]
     probabilities = ranker.score(
         [prompt_parts(row, has_evidence=ranker.has_evidence) for row in rows], names=rows["row_hash"]

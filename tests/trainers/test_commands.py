@@ -21,6 +21,9 @@ from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import stop_store_process
 from trainers import commands
+from trainers.preflight.command import check
+from trainers.rollouts.command import rollout
+from trainers.runs_command import runs
 
 from .conftest import SMALL, cut_snapshot, sample_rows
 
@@ -35,8 +38,11 @@ class Shop:
     def run(self, *words: str) -> str:
         """Run a verb in this process; return its stdout. A UserError is raised as it is."""
         app = typer.Typer()
-        for verb in ("train", "check", "evaluate", "score"):
+        for verb in ("train", "evaluate", "score"):
             app.command(verb)(getattr(commands, verb))
+        app.command("check")(check)
+        app.command("rollout")(rollout)
+        app.add_typer(runs)
         result = CliRunner().invoke(app, list(words), obj=Session(self.root, None))
         if result.exception is not None:
             raise result.exception
@@ -66,8 +72,20 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         "snapshot_id": made.snapshot.directory.name, "manifest_digest": "m", "account": "cleo", "n_rows": 78,
         "run_id": "run_c", "created_at": AT,
     }  # fmt: skip
+    pairs = [
+        {name: row[name] for name in ("pair_id", "query_id", "doc_id", "split")}
+        | {"origin": "import", "source": "made", "run_id": "run_c", "created_at": AT}
+        for row in sample_rows()
+    ]
+    queries = {
+        pair["query_id"]: {
+            "query_id": pair["query_id"], "text": pair["query_id"], "root_query_id": pair["query_id"],
+            "split": pair["split"], "source": "made", "run_id": "run_c", "created_at": AT,
+        }
+        for pair in pairs
+    }  # fmt: skip
     with made.store() as store:
-        store.append({"accounts": accounts, "snapshots": [register]})
+        store.append({"accounts": accounts, "snapshots": [register], "queries": [*queries.values()], "pairs": pairs})
     yield made
     stop_store_process(made.root)
 
@@ -77,10 +95,24 @@ def sign(shop: Shop) -> None:
         sign_tier(shop.snapshot.directory, tier, key=shop.snapshot.signer, pins=shop.snapshot.pins)
 
 
-def test_check_names_the_grade_tokens(shop: Shop) -> None:
-    told = json.loads(shop.run("check", "--json"))
+def test_check_tries_everything_and_trains_nothing(shop: Shop, tmp_path: Path) -> None:
+    config = str(tmp_path / "sft.toml")
+    told = json.loads(shop.run("check", "--config", config, "--json"))
     assert told["is_sound"] and told["n_rows"] == 60
     assert len(set(told["grade_token_ids"].values())) == 3
+    assert sum(one["n"] for one in told["lengths"]) == 60
+    assert told["longest_batch"]["n_rows"] == 4 and told["longest_batch"]["need"]["total"] > 2**18
+    assert told["chat"] is None
+    lines = shop.run("check", "--config", config).splitlines()
+    assert lines[0].startswith("sound: tiny says each grade in one token: 0 → ")
+    assert lines[-1] == "chat template: none" and lines[-3].startswith("memory: about ")
+    assert [path.name for path in shop.root.iterdir() if path.name.startswith((".check", "runs"))] == []
+
+
+def test_each_way_to_train_tells_the_schema_of_its_configuration(shop: Shop) -> None:
+    for method, key in (("sft", "rationale_rate"), ("dpo", "beta"), ("grpo", "group_size")):
+        schema = json.loads(shop.run("train", method, "--schema"))
+        assert schema["additionalProperties"] is False and key in schema["properties"]
 
 
 def test_an_unsigned_an_altered_and_a_revoked_snapshot_train_nothing(shop: Shop, tmp_path: Path) -> None:
@@ -107,6 +139,39 @@ def test_a_revocation_in_the_store_counts_when_the_folder_s_was_put_back(shop: S
         store.append({"revocations": [{**row, "reason": "wrong", "created_at": AT}]})
     with pytest.raises(UserError, match="revoked"):
         shop.run("train", "sft", "--config", str(tmp_path / "sft.toml"))
+
+
+def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) -> None:
+    """Roll out a run that is evaluated on dev, train on its preferences, and compare the two."""
+    words = ("rollout", run_id, "--samples", "4", "--limit", "30", "--temperature", "2", "--json")
+    with pytest.raises(UserError, match=rf"{run_id} has no rollouts on train pairs yet.*afrel rollout"):
+        shop.run("train", "dpo", "--model", run_id)
+    assert json.loads(shop.run(*words, "--dry-run"))["n_pairs"] == 30
+    sampled = json.loads(shop.run(*words))
+    assert sampled["n_pairs"] == 30 and sampled["n_always"] + sampled["n_sometimes"] + sampled["n_never"] == 30
+    assert [one["metric"] for one in sampled["measures"]] == ["pass@1", "pass@2", "pass@4"]
+    assert json.loads(shop.run(*words)) == sampled | {"nothing_to_do": True}
+    with shop.store() as store:
+        assert len(store.read("train_rollouts", train_run_id=run_id)) == 120
+    (tmp_path / "dpo.toml").write_text('epochs = 1\nlearning_rate = 1e-3\ndevice = "cpu"\n')
+    words = ("train", "dpo", "--model", run_id, "--config", str(tmp_path / "dpo.toml"))
+    preferring = json.loads(shop.run(*words, "--json"))
+    assert 0 < preferring["n_pairs"] <= 30 and preferring["n_steps"] == -(-preferring["n_pairs"] // 8)
+    assert shop.run(*words).startswith(f"nothing to do: {preferring['run_id']} trained")
+
+    with pytest.raises(UserError, match=rf"{preferring['run_id']} was not measured on dev rows yet.*afrel evaluate"):
+        shop.run("runs", "compare", run_id, preferring["run_id"], "--split", "dev")
+    shop.run("evaluate", preferring["run_id"])
+    compared = json.loads(shop.run("runs", "compare", run_id, preferring["run_id"], "--split", "dev", "--json"))
+    assert compared["n"] == 12 and compared["differences"][0]["a"] == accuracy
+    assert sum(n for name, n in compared["mcnemar"].items() if name.startswith("n_")) == 12
+    (rule,) = compared["rules"]
+    assert rule["n"] == 9  # of 12 rows each fifth cites none
+    assert "McNemar p = " in shop.run("runs", "compare", run_id, preferring["run_id"], "--split", "dev")
+    listed = {line["run_id"]: line for line in json.loads(shop.run("runs", "--json"))}
+    assert {line["method"] for line in listed.values()} == {"sft", "dpo", "grpo"}
+    assert listed[run_id]["dev"]["accuracy"] == {"value": accuracy, "n": 12}
+    assert "finished" in shop.run("runs")
 
 
 def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_path: Path) -> None:
@@ -137,6 +202,8 @@ def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_pa
     reinforced = json.loads(shop.run(*words, "--json"))
     assert reinforced["n_steps"] == 1 and reinforced["run_id"] != run["run_id"]
     assert shop.run(*words).startswith(f"nothing to do: {reinforced['run_id']} trained")
+
+    sample_and_prefer(shop, tmp_path, run["run_id"], accuracy["run"]["value"])
 
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("query,title,material\noak chair,oak chair,oak\noak chair,canvas bag,canvas\n")
