@@ -19,6 +19,17 @@ from storage.grades import Scale
 STEP_LABELS = ("intent", "document", "category", "attributes", "rules", "verdict")
 CITATION = re.compile(r"\[(r_[0-9a-f]{4,64})\]")
 _STEP_LINE = re.compile(r"([a-z]+): (.+)")
+# What could open or close a tag, and every other sign that a compatibility form (NFKD, with or without its marks) makes
+# one of: full-width and small signs, and the two struck through. A tokenizer that normalises would undo anything less.
+BLOCK_ENTITIES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    **{sign: f"&#x{ord(sign):x};" for sign in "\u226e\u226f\ufe64\ufe65\uff1c\uff1e"},
+}
+_ESCAPES = str.maketrans(BLOCK_ENTITIES)
+_UNESCAPES = {entity: sign for sign, entity in BLOCK_ENTITIES.items()}
+_ENTITY = re.compile("|".join(map(re.escape, _UNESCAPES)))
 
 
 class ParseReason(StrEnum):
@@ -133,8 +144,13 @@ def implied_grade(completion: Completion, scale: Scale) -> int | None:
 
 
 def escape_block(text: str) -> str:
-    """Return untrusted text so that it can hold no tag: `&`, `<` and `>` become entities."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return untrusted text so that it can hold no tag, not even once a tokenizer has normalised it."""
+    return text.translate(_ESCAPES)
+
+
+def unescape_block(text: str) -> str:
+    """Return a text as it was before `escape_block`."""
+    return _ENTITY.sub(lambda found: _UNESCAPES[found[0]], text)
 
 
 def render_prompt(

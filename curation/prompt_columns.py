@@ -13,14 +13,13 @@ from itertools import groupby
 
 import polars as pl
 
-from curation.completion import STEP_LABELS, escape_block, one_line, render_prompt
+from curation.completion import BLOCK_ENTITIES, STEP_LABELS, escape_block, one_line, render_prompt
 from curation.prompt_parts import render_completion
 from storage.grades import Scale
 
 PROMPT_COLUMNS = ("query", "title", "body", "fields", "evidence")
 _MAX_BODY_CHARACTERS = 600  # the default of `render_prompt`
 _HOLE = "█"
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _STEPS = pl.List(pl.List(pl.String))
 _IN_ORDER = r"^\d" + "".join(rf"(?:\n{label}: [^\n]+)?" for label in STEP_LABELS) + "$"
 
@@ -88,7 +87,7 @@ def render_completions(rows: pl.DataFrame, scale: Scale) -> pl.Series:
 
 def _clean(text: pl.Expr) -> pl.Expr:
     """Return `one_line(escape_block(text))` of each text."""
-    escaped = text.str.replace_many(list(_ENTITIES), list(_ENTITIES.values()))
+    escaped = text.str.replace_many(list(BLOCK_ENTITIES), list(BLOCK_ENTITIES.values()))
     unprintable = _unprintable()
     return escaped.str.replace_all(rf" *[{unprintable}][{unprintable} ]*|  +", " ").str.strip_chars(" ")
 

@@ -28,6 +28,8 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(_cannot_load("tokenizer", model, error)) from error
+    # A query that says [SEP] or [INST] says those letters. No prompt of ours holds a special token.
+    tokenizer.split_special_tokens = True
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
