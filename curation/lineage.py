@@ -6,7 +6,7 @@ took, in money and time, comes last. A prediction is told with the training rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -130,10 +130,11 @@ def _candidate_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
                 f"grade {row['grade']}{confidence} proposed by {row['proposer']}{under}, {row['run_id']}",
             )
         )
-        named = [row["instruction_id"]] if row["instruction_id"] else []
-        links += _linked(store, "instruction", "why_instruction", named, _instruction_text)
+        if row["instruction_id"]:
+            found = store.read("why_instruction", id=row["instruction_id"]).to_pylist()
+            links += [Link("instruction", row["instruction_id"], _instruction_text(one)) for one in found]
         links += _call_links(store, row["llm_call_id"], spent)
-        links += _linked(store, "rule", "why_rule", row["rule_ids"], _rule_text)
+        links += _rule_links(store, row["rule_ids"])
         for screening in store.read("why_screenings", id=row["candidate_id"]).to_pylist():
             verdict = "flagged by" if screening["is_passed"] else "set aside by"
             passed = "passed every screen" if screening["screen"] == "all" else f"{verdict} {screening['screen']}"
@@ -143,8 +144,11 @@ def _candidate_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
     return links
 
 
-def _linked(store: Store, kind: str, read: str, ids: list[str], text: Callable[[dict[str, Any]], str]) -> list[Link]:
-    return [Link(kind, one, text(row)) for one in ids for row in store.read(read, id=one).to_pylist()]
+def _rule_links(store: Store, rule_ids: Sequence[str]) -> list[Link]:
+    if not rule_ids:
+        return []
+    rules = {row["rule_id"]: row for row in store.read("why_rules", ids=list(rule_ids)).to_pylist()}
+    return [Link("rule", one, _rule_text(rules[one])) for one in rule_ids if one in rules]
 
 
 def _call_links(store: Store, llm_call_id: str | None, spent: _Spent) -> list[Link]:
@@ -261,9 +265,7 @@ def _near_links(store: Store, pair: Mapping[str, Any], run: Mapping[str, Any]) -
         besides=pair["pair_id"],
     )
     cited = list(dict.fromkeys(rule_id for row in near for rule_id in row.rule_ids))
-    return [Link("near", row.pair_id, _near_text(row)) for row in near] + _linked(
-        store, "rule", "why_rule", cited, _rule_text
-    )
+    return [*(Link("near", row.pair_id, _near_text(row)) for row in near), *_rule_links(store, cited)]
 
 
 def _near_text(row: NearRow) -> str:

@@ -56,7 +56,7 @@ def _query(store: Store, query_id: str) -> list[str]:
 
 
 def _rule(store: Store, rule_id: str) -> list[str]:
-    found = store.read("why_rule", id=rule_id).to_pylist()
+    found = store.read("why_rules", ids=[rule_id]).to_pylist()
     return [f"{rule_id}, {row['status']}: {row['text']}" for row in found]
 
 

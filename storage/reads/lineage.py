@@ -40,7 +40,10 @@ READS = {
     "why_instruction": Read(
         "select instruction_id, operator, generation, parent_id, run_id from instructions where instruction_id = $id"
     ),
-    "why_rule": Read("select rule_id, text, condition, grade, status, run_id from rule_status where rule_id = $id"),
+    "why_rules": Read(
+        "select rule_id, text, condition, grade, status, run_id from rule_status "
+        "where rule_id in (select unnest($ids::varchar[]))"
+    ),
     "why_responses": Read(
         f"""
         select r.response_id, a.pseudonym, r.act, r.is_replayed, r.created_at, r.candidate_id, r.seconds,
