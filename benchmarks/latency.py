@@ -5,12 +5,13 @@ Latencies are kept as they are and summed up at the end, so that measuring costs
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,48 @@ def longest_gap(moments: Sequence[npt.NDArray[np.float64]], began: float, ended:
     return float(np.diff(all_moments[(all_moments >= began) & (all_moments <= ended)]).max())
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast the machine is just now, the best of five: rented cores differ twofold from one day to the next."""
+
+    sha256_mb_per_second: float  # one thread
+    loop_ms: float  # a million additions of the interpreter
+    random_reads_per_us: float  # of a table of 256 MiB, far larger than the caches
+
+    @classmethod
+    def measured(cls) -> Speed:
+        """Measure it, in about two seconds."""
+        block = bytes(32 * MIB)
+        table = np.arange(32 * MIB, dtype=np.int64)
+        places = np.random.default_rng(0).integers(0, len(table), 1_000_000)
+        hashing, looping, reading = (
+            min(_seconds(act) for _ in range(5))
+            for act in (lambda: hashlib.sha256(block).digest(), lambda: _add_up(1_000_000), lambda: table[places].sum())
+        )
+        return cls(len(block) / 1e6 / hashing, looping * 1000, len(places) / 1e6 / reading)
+
+    def __str__(self) -> str:
+        return (
+            f"SHA-256 {self.sha256_mb_per_second:,.0f} MB/s, a million additions in Python {self.loop_ms:.0f} ms, "
+            f"{self.random_reads_per_us:.0f} random reads a us"
+        )
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def _add_up(n: int) -> int:
+    total = 0
+    for number in range(n):
+        total += number
+    return total
+
+
 def machine(folder: Path) -> dict[str, Any]:
-    """Return cores, processor, memory and the fsync latency of the disk a folder is on."""
+    """Return cores, processor, memory, how fast they are and the fsync latency of the disk a folder is on."""
     model = "unknown"
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -66,6 +107,7 @@ def machine(folder: Path) -> dict[str, Any]:
         "memory_gib": round(gib, 1),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
+        "speed": asdict(Speed.measured()),
         "fsync": asdict(fsync_latency(folder)),
     }
 
@@ -75,7 +117,7 @@ def machine_line(found: dict[str, Any]) -> str:
     fsync = Latency(**found["fsync"])
     return (
         f"{found['cores']} cores of {found['processor']}, {found['memory_gib']} GiB, Python {found['python']}, load "
-        f"{found['load_before']:.1f} before; disk: 75 kB and fdatasync {fsync}"
+        f"{found['load_before']:.1f} before; {Speed(**found['speed'])}; disk: 75 kB and fdatasync {fsync}"
     )
 
 
