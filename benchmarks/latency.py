@@ -69,7 +69,7 @@ class Speed:
         places = np.random.default_rng(0).integers(0, len(table), 1_000_000)
         hashing, looping, reading = (
             min(_seconds(act) for _ in range(5))
-            for act in (lambda: hashlib.sha256(block).digest(), lambda: _add_up(1_000_000), lambda: table[places].sum())
+            for act in (lambda: hashlib.sha256(block).digest(), lambda: _add_up(1_000_000), lambda: np.take(table, places))
         )
         return cls(len(block) / 1e6 / hashing, looping * 1000, len(places) / 1e6 / reading)
 
