@@ -67,10 +67,8 @@ class Speed:
         block = bytes(32 * MIB)
         table = np.arange(32 * MIB, dtype=np.int64)
         places = np.random.default_rng(0).integers(0, len(table), 1_000_000)
-        hashing, looping, reading = (
-            min(_seconds(act) for _ in range(5))
-            for act in (lambda: hashlib.sha256(block).digest(), lambda: _add_up(1_000_000), lambda: np.take(table, places))
-        )
+        acts = (lambda: hashlib.sha256(block), lambda: _add_up(1_000_000), lambda: np.take(table, places))
+        hashing, looping, reading = (min(_seconds(act) for _ in range(5)) for act in acts)
         return cls(len(block) / 1e6 / hashing, looping * 1000, len(places) / 1e6 / reading)
 
     def __str__(self) -> str:
