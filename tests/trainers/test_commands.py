@@ -153,6 +153,8 @@ def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) 
     assert json.loads(shop.run(*words)) == sampled | {"nothing_to_do": True}
     with shop.store() as store:
         assert len(store.read("train_rollouts", train_run_id=run_id)) == 120
+        wrong = [one["what"] for one in store.examine() if "ids that do not follow" in one["what"]]
+        assert not [what for what in wrong if what.startswith(("rollouts", "difficulty_scores", "evaluations"))]
     (tmp_path / "dpo.toml").write_text('epochs = 1\nlearning_rate = 1e-3\ndevice = "cpu"\n')
     words = ("train", "dpo", "--model", run_id, "--config", str(tmp_path / "dpo.toml"))
     preferring = json.loads(shop.run(*words, "--json"))

@@ -21,7 +21,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """Bytes a training step takes, by what they hold. `per_row` is kept for the backward pass, a row."""
+    """Bytes a training step takes, by what they hold. `per_row` is what the backward pass takes, a row."""
 
     weights: int
     gradients: int
@@ -76,8 +76,24 @@ def disk_need(need: MemoryNeed, *, n_trained_bytes: int) -> int:
     return N_CHECKPOINTS * (n_trained_bytes + need.optimizer) + need.weights
 
 
-def saved_bytes(model: torch.nn.Module, compute: Callable[[], torch.Tensor]) -> int:
-    """Return the bytes autograd keeps for the backward pass of what `compute` returns, the weights themselves aside."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes autograd keeps between forward and backward: in all, and of the largest tensor among them."""
+
+    total: int
+    largest: int
+
+    @property
+    def peak(self) -> int:
+        """What is held at most: beside all that was kept, the gradients before and behind the largest tensor.
+
+        With a large vocabulary that is the log-probabilities, and these two are as much as all the rest.
+        """
+        return self.total + 2 * self.largest
+
+
+def kept_bytes(model: torch.nn.Module, compute: Callable[[], torch.Tensor]) -> Kept:
+    """Return what autograd keeps for the backward pass of what `compute` returns, the weights themselves aside."""
     own = {held.untyped_storage().data_ptr() for held in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -90,7 +106,7 @@ def saved_bytes(model: torch.nn.Module, compute: Callable[[], torch.Tensor]) -> 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = compute()  # held until all is counted: what is freed could be counted twice
     del result
-    return sum(kept.values())
+    return Kept(sum(kept.values()), max(kept.values(), default=0))
 
 
 def find_room(device: str, folder: Path) -> Room:

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from storage.errors import UserError
 from trainers.encoding import EncodedRow
 from trainers.losses import IGNORED
-from trainers.preflight.memory import MIB, MemoryNeed, Room, count_need, disk_need, saved_bytes
+from trainers.preflight.memory import MIB, MemoryNeed, Room, count_need, disk_need, kept_bytes
 from trainers.preflight.saving import try_saving
 from trainers.preflight.weights import require_finite
 from trainers.sft_trainer import RightPadding
@@ -114,7 +114,7 @@ def _measure(model: torch.nn.Module, load: Load, batch: dict[str, torch.Tensor])
     is_projected = (batch["labels"] != IGNORED).any(dim=0, keepdim=True)
     one = batch["input_ids"][:1]
     labels = one.masked_fill(~is_projected, IGNORED)
-    per_row = saved_bytes(model, lambda: _loss(model, one, labels))
+    per_row = kept_bytes(model, lambda: _loss(model, one, labels)).peak
     return count_need(model, n_rows=len(load.rows), per_row=per_row, has_reference=load.has_reference)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainers.preflight.memory import MemoryNeed, count_need, disk_need, find_room, saved_bytes
+from trainers.preflight.memory import Kept, MemoryNeed, count_need, disk_need, find_room, kept_bytes
 
 
 def test_the_parts_are_counted_by_hand() -> None:
@@ -19,16 +19,19 @@ def test_what_is_not_trained_has_neither_gradient_nor_moments() -> None:
 
 
 def test_what_autograd_keeps_is_counted_once_and_without_the_weights() -> None:
-    """A linear layer keeps its input, 4 · 2 numbers; a square keeps its base, 4 · 3: 4 bytes each, 80 in all."""
+    """A linear layer keeps its input, 4 · 2 numbers; a square keeps its base, 4 · 3: 4 bytes each, 80 in all. While the
+    base's gradient is made there are it and the square's: two more of the largest."""
     model = torch.nn.Linear(2, 3, bias=False)
     rows = torch.ones(4, 2)
-    assert saved_bytes(model, lambda: model(rows).square().sum()) == 4 * (8 + 12)
+    kept = kept_bytes(model, lambda: model(rows).square().sum())
+    assert kept == Kept(total=4 * (8 + 12), largest=4 * 12)
+    assert kept.peak == 4 * (8 + 12 + 2 * 12)
 
     def twice() -> torch.Tensor:
         made = model(rows)
         return (made.square() + made[1:].square().sum()).sum()  # a part of the same storage
 
-    assert saved_bytes(model, twice) == 4 * (8 + 12)
+    assert kept_bytes(model, twice) == kept
 
 
 def test_as_many_rows_fit_as_memory_is_left_beside_the_rest() -> None:

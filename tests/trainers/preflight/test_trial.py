@@ -7,7 +7,7 @@ import torch
 
 from storage.errors import UserError
 from trainers.encoding import EncodedRow
-from trainers.preflight.memory import Room, saved_bytes
+from trainers.preflight.memory import Room, kept_bytes
 from trainers.preflight.trial import Load, _batch, _loss, longest, try_first
 from trainers.preflight.weights import require_finite
 from trainers.pretrained import load_model
@@ -43,8 +43,8 @@ def test_it_leaves_no_trace(model, tmp_path) -> None:
 
 def test_what_one_row_keeps_times_the_rows_is_what_the_batch_keeps(model, tmp_path) -> None:
     batch = _batch(ROWS, 0, model.device)
-    whole = saved_bytes(model, lambda: _loss(model, batch["input_ids"], batch["labels"]))
-    assert trial(model, tmp_path).need.activations == pytest.approx(whole, rel=0.05)
+    whole = kept_bytes(model, lambda: _loss(model, batch["input_ids"], batch["labels"]))
+    assert trial(model, tmp_path).need.activations == pytest.approx(whole.peak, rel=0.05)
 
 
 def test_a_number_that_is_none_is_found_by_the_name_of_its_tensor(model, tmp_path) -> None:
