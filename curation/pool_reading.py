@@ -69,7 +69,7 @@ def read_texts(store: Store, doc_ids: list[str]) -> pl.DataFrame:
     """Return doc_id, title, body and fields of docs."""
     return pl.concat(
         [
-            store.frame("pool_texts", ids=doc_ids[first : first + IDS_AT_A_TIME])
+            store.frame("doc_texts", ids=doc_ids[first : first + IDS_AT_A_TIME])
             for first in range(0, max(1, len(doc_ids)), IDS_AT_A_TIME)
         ]
     )

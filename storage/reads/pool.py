@@ -41,5 +41,4 @@ READS = {
         order by query_place, doc_place
         """
     ),
-    "pool_texts": Read("select doc_id, title, body, fields from {docs}", finds={"docs": ("doc_id", "ids")}),
 }

@@ -1,6 +1,7 @@
 """Named reads about snapshots themselves: what uses them, what was removed, where their rows come from."""
 
 from storage.reads.read import Read
+from storage.reads.tier_relation import EVIDENCE_COLUMNS
 
 READS = {
     # Snapshots, the oldest first. A run of any verb that names one uses it, also a run that failed; cutting does not.
@@ -35,15 +36,13 @@ READS = {
     ),
     # What the evidence of a snapshot's rows is derived from; no settled grade is in it.
     "snapshot_evidence": Read(
-        """
+        f"""
         with members as materialized (select pair_id from tier_members where snapshot_id = $snapshot_id),
         votes as (
             select v.pair_id, list_sort(list(v.grade)) as votes
             from rule_votes v join rule_status r using (rule_id)
             where r.status = 'approved' and v.pair_id in (select pair_id from members) group by v.pair_id)
-        select m.pair_id, coalesce(v.votes, []) as votes, f.gram_overlap, f.longest_match_rate, f.phrase_overlap,
-               f.title_overlap, f.term_overlap, f.missing_terms, f.n_number_matches, f.n_number_conflicts,
-               f.matched_fields, f.conflicting_fields, f.has_negation, f.n_negated_present
+        select m.pair_id, coalesce(v.votes, []) as votes, {EVIDENCE_COLUMNS}
         from members m left join pair_features f on f.pair_id = m.pair_id left join votes v on v.pair_id = m.pair_id
         """
     ),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from storage.process.standing import current_judgments_sql, standing_sql
 from storage.reads.read import Read
 
-# Of `pair_features`, what a line of evidence tells of.
-_FEATURES = """f.gram_overlap, f.longest_match_rate, f.phrase_overlap, f.title_overlap, f.term_overlap,
+# Of `pair_features`, as f, what a line of evidence tells of.
+EVIDENCE_COLUMNS = """f.gram_overlap, f.longest_match_rate, f.phrase_overlap, f.title_overlap, f.term_overlap,
        f.missing_terms, f.n_number_matches, f.n_number_conflicts, f.matched_fields, f.conflicting_fields,
-       f.has_negation, f.n_negated_present, f.pair_id is not null as has_features"""
+       f.has_negation, f.n_negated_present"""
 
 # Answers that speak against the judgment they stand beside, which does not rest on them: another grade, cannot tell,
 # discarded. An adjudicator's word is final. {standing} and {judged} are the relations of that name.
@@ -46,7 +46,8 @@ def _relation_sql(*, with_texts: bool) -> str:
     Every table is narrowed to the settled pairs before anything is ranked or grouped: of five million candidates half a
     million may be settled.
     """
-    texts = f" d.title, d.body, d.fields, {_FEATURES}," if with_texts else ""
+    evidence = f"{EVIDENCE_COLUMNS}, f.pair_id is not null as has_features"
+    texts = f" d.title, d.body, d.fields, {evidence}," if with_texts else ""
     joins = " join docs d using (doc_id) left join pair_features f on f.pair_id = j.pair_id" if with_texts else ""
     grades = ", list_sort(list(v.grade)) as vote_grades" if with_texts else ""
     vote_grades = " coalesce(v.vote_grades, []) as vote_grades," if with_texts else ""
