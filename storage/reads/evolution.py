@@ -50,9 +50,12 @@ READS = {
     "instruction_book": Read(
         f"""
         select i.instruction_id, i.text, i.operator, i.generation,
-               case a.decision when 'approve' then 'approved' when 'reject' then 'rejected'
-                    else 'proposed' end as status
+               case when a.decision = 'approve' then 'approved' when a.decision = 'reject' then 'rejected'
+                    when not coalesce(m.is_accepted, true) then 'turned away' else 'proposed' end as status
         from instructions i left join ({_INSTRUCTION_DECISIONS}) a on a.content_id = i.instruction_id
+        left join (
+            select instruction_id, bool_or(is_accepted) as is_accepted
+            from instruction_edits group by instruction_id) m on m.instruction_id = i.instruction_id
         order by i.generation, i.created_at, i.instruction_id
         """
     ),

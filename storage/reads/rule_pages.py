@@ -135,7 +135,7 @@ READS = {
         "select * exclude (run_id, created_at) from pair_features "
         "where rowid >= $first and rowid < $last order by rowid"
     ),
-    # Every guideline with the last word on it.
+    # Every guideline with the last word on it; a version that evolution turned away only once somebody decided on it.
     "instruction_standing": Read(
         f"""
         select i.instruction_id, i.text, i.parent_id, i.operator, i.generation, i.created_at,
@@ -145,6 +145,10 @@ READS = {
         from instructions i
         left join ({_LAST_DECISIONS.format(kind="'instruction'")}) d on d.content_id = i.instruction_id
         left join approvals a using (approval_id)
+        where a.decision is not null or i.instruction_id in (
+            select instruction_id from instructions
+            except select instruction_id from instruction_edits where not is_accepted
+            union select instruction_id from instruction_edits where is_accepted)
         order by i.generation, i.created_at, i.instruction_id
         """
     ),
