@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from curation.completion import escape_block, one_line
 from evolution.calls.budget import Budget, BudgetSpentError, Use
 from evolution.calls.call_rows import call_row, failure_id, stored_row
 from evolution.calls.failure_watch import FailureWatch
@@ -271,5 +272,9 @@ def _interrupted() -> UserError:
 
 
 def _repair(request: Request, text: str, wrong: str) -> Request:
-    complaint = f"That reply cannot be used: {wrong}. Answer again with one JSON object of the given schema, only that."
+    """Return the request with the reply and what is wrong with it; the reason may quote the reply, and that a doc."""
+    complaint = (
+        f"That reply cannot be used.\n<reason>\n{one_line(escape_block(wrong))}\n</reason>\n"
+        "Answer again with one JSON object of the given schema, only that."
+    )
     return replace(request, messages=(*request.messages, Message("assistant", text), Message("user", complaint)))

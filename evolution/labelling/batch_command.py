@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.labelling.command import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
+from evolution.labelling.command import AsJson
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:
-    from evolution.labelling.batch_files import BatchFile
     from evolution.calls.llm_config import LlmConfig
     from evolution.calls.openai_batches import OpenAIBatches
+    from evolution.labelling.batch_files import BatchFile
 
 batch = typer.Typer(
     help="Label by a provider's batches: submit, status, collect.",
@@ -37,19 +38,22 @@ def submit(
 
     Example: afrel -w shop batch submit --limit 5000
     """
-    from evolution.labelling.batch_run import submit_labels
     from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
+    from evolution.labelling.batch_run import submit_labels
     from evolution.labelling.command import label_plan
     from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
     config, batches = _reach(session)
-    with session.store() as store:
+    with session.store() as store, burn_bar("sending") as shown:
         limits = Limits(max_cost, max_tokens, max_requests)
         scale = read_scale(store)
         plan = label_plan(session, "openai", model, limit=limit, concurrency=1, limits=limits, scale=scale)
-        report = submit_labels(store, plan, batches, with_logprobs=config.logprobs, account=session.account)
+        report = submit_labels(
+            store, plan, batches, with_logprobs=config.logprobs, account=session.account, progress=shown
+        )
     if as_json:
         counts = {"batches": report.batches, "sent": report.n_sent, "waiting": report.n_waiting, "held": report.n_held}
         print(json.dumps({**counts, "is_budget_spent": report.is_budget_spent}))
@@ -99,6 +103,7 @@ def collect(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: afrel -w shop batch collect
     """
+    from evolution.calls.burn_bar import burn_bar
     from evolution.labelling.batch_files import open_batches
     from evolution.labelling.batch_run import collect_batches
     from storage.people.accounts import Act
@@ -110,8 +115,8 @@ def collect(ctx: typer.Context, as_json: AsJson = False) -> None:
         print(json.dumps({"batches": 0}) if as_json else "nothing to do: no batch is open")
         return
     config, batches = _reach(session)
-    with session.store() as store:
-        report = collect_batches(store, folder, batches, config.prices)
+    with session.store() as store, burn_bar("collecting") as shown:
+        report = collect_batches(store, folder, batches, config.prices, progress=shown)
     if as_json:
         counts = {"batches": report.n_batches, "good": report.n_good, "open": len(report.open)}
         print(json.dumps({**counts, "failures": dict(report.failures)}, ensure_ascii=False))

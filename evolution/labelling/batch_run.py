@@ -15,20 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evolution.labelling.batch_files import BatchFile, locked, open_batches, waiting_calls, write_batch
 from evolution.calls.budget import Budget
+from evolution.calls.burn_bar import BurnBar
 from evolution.calls.call_rows import call_row, failure_id, reply_id
-from evolution.calls.paid_calls import drain_calls
 from evolution.calls.chat_protocol import chat_body, grades_of, read_chat
 from evolution.calls.failure_watch import kind_of
 from evolution.calls.held_replies import HeldReplies
-from evolution.labelling.run import LabelPlan, asks_of, label_work
-from evolution.labelling.request import ROLE, LabelMaterial, check_label, label_schema
 from evolution.calls.llm import Message, Reply, Request, Usage
 from evolution.calls.openai_batches import BatchLine, BatchRefusedError, BatchState, OpenAIBatches, request_line
 from evolution.calls.openai_llm import PROVIDER
+from evolution.calls.paid_calls import drain_calls
 from evolution.calls.prices import Price
+from evolution.labelling.batch_files import BatchFile, locked, open_batches, waiting_calls, write_batch
 from evolution.labelling.rationale import VotingRule
+from evolution.labelling.request import ROLE, LabelMaterial, check_label, label_schema
+from evolution.labelling.run import LabelPlan, asks_of, label_work
 from storage.clock import now
 from storage.grades import Scale
 from storage.ids import new_session
@@ -73,13 +74,19 @@ class _Line:
 
 
 def submit_labels(
-    store: Store, plan: LabelPlan, batches: OpenAIBatches, *, with_logprobs: bool, account: str | None
+    store: Store,
+    plan: LabelPlan,
+    batches: OpenAIBatches,
+    *,
+    with_logprobs: bool,
+    account: str | None,
+    progress: BurnBar | None = None,
 ) -> SubmitReport:
     """Send what is to be labelled and neither held nor under way, in as many batches as it takes."""
     settle_unknown(plan.spool_dir, batches)
     drain_calls(store, plan.spool_dir)
     report = SubmitReport()
-    lines = _lines(store, plan, with_logprobs, report)
+    lines = _lines(store, plan, with_logprobs, report, progress)
     with closing(lines):
         part = _take_part(lines)
         if not part:
@@ -108,12 +115,22 @@ def settle_unknown(folder: Path, batches: OpenAIBatches) -> None:
                 batch.note_begun(batch_id)
 
 
-def collect_batches(store: Store, folder: Path, batches: OpenAIBatches, prices: Mapping[str, Price]) -> CollectReport:
+def collect_batches(
+    store: Store,
+    folder: Path,
+    batches: OpenAIBatches,
+    prices: Mapping[str, Price],
+    *,
+    progress: BurnBar | None = None,
+) -> CollectReport:
     """Store what the batches of a host gave back; leave alone what is still under way there."""
     drain_calls(store, folder)
     settle_unknown(folder, batches)
     report = CollectReport()
-    for batch in open_batches(folder):
+    found = open_batches(folder)
+    for n_done, batch in enumerate(found):
+        if progress is not None:
+            progress(n_done, len(found), "")
         if batch.host != batches.host or batch.batch_id is None:
             continue
         state = batches.state(batch.batch_id)
@@ -129,13 +146,17 @@ def collect_batches(store: Store, folder: Path, batches: OpenAIBatches, prices: 
     return report
 
 
-def _lines(store: Store, plan: LabelPlan, with_logprobs: bool, report: SubmitReport) -> Generator[_Line, None, None]:
+def _lines(
+    store: Store, plan: LabelPlan, with_logprobs: bool, report: SubmitReport, progress: BurnBar | None
+) -> Generator[_Line, None, None]:
     """Yield what is to be sent, as far as the budget goes."""
     held = HeldReplies(store.read("good_replies", role=ROLE, provider=PROVIDER, model=plan.model))
     waiting = waiting_calls(plan.spool_dir)
     budget = Budget(plan.limits, plan.prices)
     work = label_work(store, plan)
-    for ask in asks_of(work.materials(store, plan), work.form(plan)):
+    for n_done, ask in enumerate(asks_of(work.materials(store, plan), work.form(plan))):
+        if progress is not None:
+            progress(n_done, len(work.pairs), "")
         call_id = reply_id(ask.request, PROVIDER)
         if call_id in held:
             report.n_held += 1

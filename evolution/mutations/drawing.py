@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from curation.ingest import doc_id_of, pair_id_of, query_id_of
-from evolution.calls.paid_calls import Answer, Calls
+from evolution.calls.asking import Asked
+from evolution.calls.budget import BudgetSpentError
+from evolution.calls.failure_watch import kind_of
 from evolution.calls.llm import Request
+from evolution.calls.paid_calls import Answer, Calls
 from evolution.mutations.corpus import Corpus
 from evolution.mutations.guard import CollapseGuard
 from evolution.mutations.operator import Operator, Side
@@ -85,32 +88,52 @@ class Drawing:
         calls: Calls,
         *,
         concurrency: int,
+        asked: Asked,
         took: Callable[[Answer], None],
-    ) -> Counter[str]:
-        """Draw by a model; return failures by reason. `took` gets every answer. UserError when the server is gone."""
-        failures: Counter[str] = Counter()
+    ) -> None:
+        """Draw by a model, counted in `asked`, which also says when a budget ended it; `took` gets every answer.
+
+        UserError when the server is gone.
+        """
         in_a_row = 0
         left = self._asks(sources, form)
         with ThreadPoolExecutor(concurrency, thread_name_prefix="mutate") as pool:
             while not self.is_full and (wave := list(islice(left, min(2 * concurrency, self.limit - len(self.draws))))):
-                answers = pool.map(lambda ask: ask.put_to(calls), wave)
-                for ask, answer in zip(wave, answers, strict=True):
+                for ask, answer in self._answered(wave, pool, calls, asked):
                     took(answer)
                     in_a_row = in_a_row + 1 if answer.text is None else 0
                     if answer.text is None:
-                        failures[(answer.failure or "").partition(":")[0]] += 1
-                    elif (mutated := form.read(ask.operator, ask.source.original, answer.text)) is not None:
+                        asked.failures[kind_of(answer.failure or "no reply")] += 1
+                        continue
+                    asked.n_answered += 1
+                    asked.n_held += not answer.rows
+                    if (mutated := form.read(ask.operator, ask.source.original, answer.text)) is not None:
                         self._take(ask.source, mutated, llm_call_id=answer.llm_call_id)
+                if asked.stopped is not None:
+                    return
                 if in_a_row >= max(FAILURES_IN_A_ROW, 3 * concurrency):
                     raise UserError(
-                        f"{in_a_row} calls in a row failed, most of them: {failures.most_common(1)[0][0]}. "
+                        f"{in_a_row} calls in a row failed, most of them: {asked.failures.most_common(1)[0][0]}. "
                         "What was answered is kept; when the server is well again: afrel mutate --provider openai"
                     )
-        return failures
 
-    def count_asks(self, sources: Sequence[Source], form: PromptedForm) -> int:
-        """Return how many requests a run would make, were every one answered by a mutation; nothing is drawn."""
-        return sum(1 for _ in islice(self._asks(sources, form), self.limit))
+    def requests(self, sources: Sequence[Source], form: PromptedForm) -> list[Request]:
+        """Return the requests a run would make, were every one answered by a mutation; nothing is drawn."""
+        return [ask.request for ask in islice(self._asks(sources, form), self.limit)]
+
+    def _answered(
+        self, wave: Sequence[_Ask], pool: ThreadPoolExecutor, calls: Calls, asked: Asked
+    ) -> Iterator[tuple[_Ask, Answer]]:
+        """Ask for a wave; leave out what a spent budget kept from being asked."""
+        try:
+            for ask, answer in zip(wave, pool.map(lambda ask: ask.put_to(calls), wave), strict=True):
+                if isinstance(answer, Answer):
+                    yield ask, answer
+                else:
+                    asked.stopped = str(answer)
+        except KeyboardInterrupt:
+            calls.stop(UserError("stopped"))  # else the pool would go on with the rest of the wave
+            raise
 
     def _asks(self, sources: Sequence[Source], form: PromptedForm) -> Iterator[_Ask]:
         """Yield one request a pair: of the operators that may and can be asked, the one asked least."""
@@ -152,5 +175,9 @@ class _Ask:
     operator: Operator
     request: Request
 
-    def put_to(self, calls: Calls) -> Answer:
-        return calls.ask(self.request, lambda text: check_mutation(text, self.operator, self.source.original))
+    def put_to(self, calls: Calls) -> Answer | BudgetSpentError:
+        """Ask, or return why it was not asked: others of the same wave may have been answered."""
+        try:
+            return calls.ask(self.request, lambda text: check_mutation(text, self.operator, self.source.original))
+        except BudgetSpentError as spent:
+            return spent

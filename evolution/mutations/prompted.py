@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from curation.completion import escape_block, one_line
+from curation.completion import escape_block, one_line, unescape_block
 from evolution.calls.llm import Message, Request
 from evolution.mutations.effects import Effect, fall, low_bound, say_effect
 from evolution.mutations.operator import MAX_QUERY_CHARACTERS, Operator, Rewriting, Side
@@ -105,8 +105,9 @@ class PromptedForm:
         reply, asked = MutateReply.model_validate_json(text), self.effect(operator, original)
         if not reply.applies or asked is None:
             return None
-        change = one_line(_unblock(reply.change))[:MAX_CHANGE] or "-"
-        done = Rewriting(_unblock(reply.rewritten).strip(), asked[0], change, asked[1])
+        # a model copies the entities it was shown
+        change = one_line(unescape_block(reply.change))[:MAX_CHANGE] or "-"
+        done = Rewriting(unescape_block(reply.rewritten).strip(), asked[0], change, asked[1])
         return apply_rewriting(operator, original, done, self.scale)
 
 
@@ -128,16 +129,11 @@ def check_mutation(text: str, operator: Operator, original: Original) -> str | N
     if len(reply.rewritten) > limit:
         return f"the rewritten text has {len(reply.rewritten)} characters, at most {limit} are taken"
     old = original.query if operator.side is Side.QUERY else original.body
-    return "the rewritten text is the old one" if _unblock(reply.rewritten).split() == old.split() else None
+    return "the rewritten text is the old one" if unescape_block(reply.rewritten).split() == old.split() else None
 
 
 def _block(text: str) -> str:
     return one_line(escape_block(text)) or "-"
-
-
-def _unblock(text: str) -> str:
-    """Return a reply's text as it would stand outside a block: a model copies the entities it was shown."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _fields_block(fields: Mapping[str, str]) -> str:

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from typing import Any
 
-from evolution.mutations.run import Drawn, MutateReport
 from evolution.mutations import OPERATORS, Side
 from evolution.mutations.guard import MAX_PER_QUERY, Diversity
+from evolution.mutations.run import Drawn, MutateReport
 
 
-def print_mutated(report: MutateReport, *, is_dry: bool, as_json: bool) -> None:
-    """Print a report, for a person or as JSON."""
+def print_mutated(report: MutateReport, *, again: str, is_dry: bool, as_json: bool) -> None:
+    """Print a report, for a person or as JSON; `again` is the command that goes on where a model did not answer all."""
     if as_json:
         print(json.dumps(_as_json(report), ensure_ascii=False))
         return
@@ -21,8 +21,10 @@ def print_mutated(report: MutateReport, *, is_dry: bool, as_json: bool) -> None:
         return
     for drawn in report.drawn if is_dry else ():
         print(_told(drawn))
-    if is_dry and report.n_asked:
-        print(f"{report.n_asked} requests to a model for as many mutations; more where it finds none (dry run)")
+    if report.estimate is not None:
+        n = report.estimate.n_calls
+        print(f"{n} requests to a model for as many mutations; more where it finds none (dry run)")
+        print(report.estimate.told())
         return
     n_eliminated = len(report.drawn) - report.n_confirmed
     dry = " (dry run)" if is_dry else ""
@@ -39,12 +41,15 @@ def print_mutated(report: MutateReport, *, is_dry: bool, as_json: bool) -> None:
         )
     if verifier is not None and verifier.refusal is not None:
         print(f"nothing confirmed: {verifier.refusal}")
-    if report.failures:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in Counter(report.failures).most_common())
-        print(
-            f"{sum(report.failures.values())} of {report.n_asked} calls failed: {reasons}. "
-            "Try those again: afrel mutate --provider openai"
-        )
+    asked = report.asked
+    if asked.failures:
+        reasons = "; ".join(f"{n} {reason}" for reason, n in asked.failures.most_common())
+        n_asked = asked.n_answered + asked.n_failed
+        print(f"{asked.n_failed} of {n_asked} calls failed: {reasons}. Try those again: {again}")
+    if asked.burn:
+        print(f"used: {asked.burn}; {asked.n_held} replies were paid for before")
+    if asked.stopped:
+        print(f"{asked.stopped}: {again}")
 
 
 def print_operators(*, as_json: bool) -> None:
@@ -107,8 +112,8 @@ def _as_json(report: MutateReport) -> dict[str, Any]:
         "mutations": len(report.drawn),
         "confirmed": report.n_confirmed,
         "finished_before": report.finished_before,
-        "asked": report.n_asked,
-        "failures": dict(report.failures),
+        "asked": report.asked.counts(),
+        "estimate": None if report.estimate is None else report.estimate.to_json(),
         "verifier": None
         if verifier is None
         else {

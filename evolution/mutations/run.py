@@ -11,25 +11,25 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from curation.rule_votes import append_votes, vote_rows
+from evolution.calls.asking import Asked, Served
 from evolution.calls.budget import Budget
-from evolution.calls.paid_calls import Answer, Calls, drain_calls
+from evolution.calls.burn_bar import BurnBar
+from evolution.calls.estimate import Estimate, estimate_calls
 from evolution.calls.held_replies import HeldReplies
-from evolution.calls.llm import LLM
-from evolution.mutations.rows import mutation_features, mutation_rows
+from evolution.calls.paid_calls import Answer, Calls
 from evolution.mutations import OPERATORS, Corpus, Original
 from evolution.mutations.drawing import Draw, Drawing, Source
 from evolution.mutations.guard import CollapseGuard, Diversity
 from evolution.mutations.prompted import ROLE, PromptedForm
-from evolution.calls.prices import Price
+from evolution.mutations.rows import mutation_features, mutation_rows
+from evolution.mutations.verifier import VERIFIER, Check, Claim, PairText, Verifier, fit_verifier
 from evolution.prompts import load_prompt
 from evolution.rules.book import all_rules
-from evolution.mutations.verifier import VERIFIER, Check, Claim, PairText, Verifier, fit_verifier
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import digest
@@ -40,18 +40,6 @@ MODEL_FREE = "lexical"
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """The model a run asks: at most `concurrency` calls at a time, `seed` None the server's own."""
-
-    llm: LLM
-    model: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    concurrency: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class MutatePlan:
     """What a run draws with. `served` None: the model-free forms. `judgments` narrows the sources to an origin."""
 
@@ -59,13 +47,12 @@ class MutatePlan:
     operators: Sequence[str]
     limit: int
     seed: int
-    spool_dir: Path
     judgments: str = "all"
     served: Served | None = None
 
     @property
     def proposer(self) -> str:
-        return MODEL_FREE if self.served is None else f"{self.served.llm.provider}:{self.served.model}"
+        return MODEL_FREE if self.served is None else self.served.name
 
     def config(self) -> dict[str, Any]:
         """Return what decides the mutations, for the run's row and for telling a second run from a first."""
@@ -95,14 +82,17 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class MutateReport:
-    """What a mutation run did; `verifier` is how far the checks can be trusted, `failures` are calls by reason."""
+    """What a mutation run did; `verifier` is how far the checks can be trusted, `asked` what came of asking a model.
+
+    `estimate` is what a dry run would ask it.
+    """
 
     drawn: tuple[Drawn, ...]
     verifier: Verifier | None
     diversity: Diversity | None
     n_sources: int
-    n_asked: int = 0
-    failures: Mapping[str, int] = field(default_factory=dict)
+    asked: Asked = field(default_factory=Asked)
+    estimate: Estimate | None = None
     finished_before: str | None = None
 
     @property
@@ -110,10 +100,18 @@ class MutateReport:
         return sum(drawn.check.is_confirmed for drawn in self.drawn)
 
 
-def mutate_pairs(store: Store, plan: MutatePlan, *, account: str | None, is_dry: bool = False) -> MutateReport:
+def mutate_pairs(
+    store: Store,
+    plan: MutatePlan,
+    *,
+    account: str | None,
+    is_dry: bool = False,
+    progress: BurnBar | None = None,
+) -> MutateReport:
     """Draw, check and append mutations; nothing is done twice on the same judgments and settings.
 
-    A dry run writes nothing and asks no model. UserError for an unknown operator or where nothing is judged.
+    A dry run writes nothing and asks no model. Where calls failed or a budget ended the run, what was answered is drawn
+    and the next run goes on. UserError for an unknown operator or where nothing is judged.
     """
     known = [name for name, operator in OPERATORS.items() if plan.served is not None or operator.is_model_free]
     unknown = [name for name in plan.operators if name not in known]
@@ -137,70 +135,76 @@ def mutate_pairs(store: Store, plan: MutatePlan, *, account: str | None, is_dry:
     drawing = _start_drawing(store, plan, judged, per_query=Counter(row["query_id"] for row in parents))
     sources = _shuffled(judged, plan.seed, taken={row["parent_pair_id"] for row in parents})
     if is_dry:
-        if plan.served is not None:
-            return _report(
-                drawing, verifier, len(judged), n_asked=drawing.count_asks(sources, _form(plan, plan.served))
-            )
-        drawing.without_model(sources)
-        return _report(drawing, verifier, len(judged))
+        if plan.served is None:
+            drawing.without_model(sources)
+            return _report(drawing, verifier, len(judged))
+        sample = drawing.requests(sources, _form(plan, plan.served))
+        told = estimate_calls(store, role=ROLE, served=plan.served, n_calls=len(sample), sample=sample)
+        return _report(drawing, verifier, len(judged), estimate=told)
+    asked = Asked()
     if plan.served is not None:
-        drain_calls(store, plan.spool_dir)
+        asked.drain(store, plan.served.spool_dir)
     try:
         with start_run(store, verb="mutate", config=config, input_digest=input_digest, account=account) as run:
-            calls = _Asked(store)
-            failures: Mapping[str, int] = {}
             if plan.served is None:
                 drawing.without_model(sources)
             else:
-                failures = calls.draw(drawing, sources, plan, plan.served, run.run_id)
-            report = _report(drawing, verifier, len(judged), n_asked=calls.n_asked, failures=failures)
+                _draw_by_model(
+                    store, drawing, sources, _form(plan, plan.served), plan.served, run.run_id, asked, progress
+                )
+            report = _report(drawing, verifier, len(judged), asked=asked)
             features = mutation_features(drawing.draws, drawing.corpus.vocabulary)
             checks = [drawn.check for drawn in report.drawn]
             store.append(mutation_rows(drawing.draws, checks, features, proposer=plan.proposer, run_id=run.run_id))
             rules = all_rules(store)
             append_votes(store, list(vote_rows(rules, features)) if rules and len(features) else [], run.run_id)
             run.counts.update(_counts(report))
-            if failures:
+            if not asked.is_complete:
                 raise _UnfinishedError
     except _UnfinishedError:
         pass  # all is stored; the run is marked as failed so that the next one asks again
     if plan.served is not None:
-        drain_calls(store, plan.spool_dir)  # the store holds all of it by now, so this only clears the spools away
+        asked.drain(store, plan.served.spool_dir)  # the store holds all of it by now: this clears the spools away
     return report
 
 
 class _UnfinishedError(Exception):
-    """Some calls failed: the run did what it could and is not done."""
+    """Some calls failed, or a budget ended the run: it did what it could and is not done."""
 
 
-class _Asked:
-    """The calls of one run: asked, stored as they come, counted."""
+def _draw_by_model(
+    store: Store,
+    drawing: Drawing,
+    sources: Sequence[Source],
+    form: PromptedForm,
+    served: Served,
+    run_id: str,
+    asked: Asked,
+    progress: BurnBar | None,
+) -> None:
+    """Draw by a model; every answer is stored as it comes, and counted."""
+    replies = store.read("good_replies", role=ROLE, provider=served.llm.provider, model=served.model)
+    budget = Budget(served.limits, served.prices)
+    with Calls(
+        served.llm,
+        folder=served.spool_dir,
+        run_id=run_id,
+        held=HeldReplies(replies),
+        ceiling=served.concurrency,
+        budget=budget,
+    ) as calls:
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.n_asked = 0
+        def take(answer: Answer) -> None:
+            asked.n_exchanges += len(answer.rows)
+            if answer.rows:
+                store.append({"llm_calls": list(answer.rows)})
+            if progress is not None:
+                progress(len(drawing.draws), drawing.limit, calls.burn())
 
-    def draw(
-        self, drawing: Drawing, sources: Sequence[Source], plan: MutatePlan, served: Served, run_id: str
-    ) -> Counter[str]:
-        """Draw by a model; return failures by reason."""
-        replies = self._store.read("good_replies", role=ROLE, provider=served.llm.provider, model=served.model)
-        with Calls(
-            served.llm,
-            folder=plan.spool_dir,
-            run_id=run_id,
-            held=HeldReplies(replies),
-            ceiling=served.concurrency,
-            budget=Budget(prices=served.prices),
-        ) as calls:
-            return drawing.by_model(
-                sources, _form(plan, served), calls, concurrency=served.concurrency, took=self._take
-            )
-
-    def _take(self, answer: Answer) -> None:
-        self.n_asked += 1
-        if answer.rows:
-            self._store.append({"llm_calls": list(answer.rows)})
+        try:
+            drawing.by_model(sources, form, calls, concurrency=served.concurrency, asked=asked, took=take)
+        finally:
+            asked.burn = budget.burn()
 
 
 def _form(plan: MutatePlan, served: Served) -> PromptedForm:
@@ -241,13 +245,13 @@ def _report(
     verifier: Verifier,
     n_sources: int,
     *,
-    n_asked: int = 0,
-    failures: Mapping[str, int] | None = None,
+    asked: Asked | None = None,
+    estimate: Estimate | None = None,
 ) -> MutateReport:
     """Have every mutation checked and say what was done."""
     claims = [_claim(draw) for draw in drawing.draws]
     drawn = tuple(Drawn(draw, check) for draw, check in zip(drawing.draws, verifier.check(claims), strict=True))
-    return MutateReport(drawn, verifier, drawing.guard.report(), n_sources, n_asked, failures or {})
+    return MutateReport(drawn, verifier, drawing.guard.report(), n_sources, asked or Asked(), estimate)
 
 
 def _claim(draw: Draw) -> Claim:
@@ -272,8 +276,7 @@ def _counts(report: MutateReport) -> dict[str, Any]:
         "verifier_judged": report.verifier.n_judged,
         "operator_entropy": report.diversity.entropy,
         "held_back": {tally.name: tally.stopped for tally in report.diversity.operators if tally.stopped},
-        "asked": report.n_asked,
-        "failed": sum(report.failures.values()),
+        **report.asked.counts(),
     }
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
 from evolution.commands import AsJson, FromJudgments, JudgmentOrigin
 from storage.errors import UserError
 from storage.session import Session, read_scale
+
+if TYPE_CHECKING:
+    from evolution.calls.asking import Served
+    from evolution.calls.budget import Limits
+
+AGAIN = "afrel mine --from disagreements --provider openai"
+INTERRUPTED = 130
+CONCURRENCY = 4
 
 
 class MineFrom(StrEnum):
@@ -41,16 +48,22 @@ def mine(
         Provider, typer.Option(help="From disagreements: lexical (no model) or openai (any compatible server).")
     ] = Provider.LEXICAL,
     model: Annotated[str | None, typer.Option(help="For openai; else the evolver's in afrel.toml [llm].")] = None,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Show what the rules cover by tier, grade and agreement; mine nothing.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rules or clusters; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the rules, or the clusters and an estimate; write nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Propose rules from judged train pairs, or from disagreements on them, and cast their votes on all pairs.
 
     Example: afrel -w shop mine --max-rules 60
     """
+    from evolution.calls.budget import Limits
     from evolution.rules.report import print_coverage, print_mined
     from storage.people.accounts import Act
 
@@ -73,54 +86,52 @@ def mine(
             )
         print_mined(report, is_dry=dry_run, as_json=as_json)
     else:
-        _mine_disagreements(session, provider, model, max_clusters, judgments, dry_run=dry_run, as_json=as_json)
+        limits = Limits(max_cost, max_tokens, max_requests)
+        served = _served(session, model, limits) if provider is Provider.OPENAI else None
+        _mine_disagreements(session, served, max_clusters, judgments, dry_run=dry_run, as_json=as_json)
 
 
 def _mine_disagreements(
     session: Session,
-    provider: Provider,
-    model: str | None,
+    served: Served | None,
     max_clusters: int,
     judgments: JudgmentOrigin,
     *,
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    from evolution.calls.burn_bar import burn_bar
     from evolution.rules.disagreement_run import DisagreementPlan, mine_disagreements
-    from evolution.calls.llm_config import read_llm_config
     from evolution.rules.report import print_disagreements
+
+    with session.store() as store, burn_bar("proposing") as shown:
+        plan = DisagreementPlan(read_scale(store), max_clusters, judgments.value, served)
+        try:
+            report = mine_disagreements(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+        except KeyboardInterrupt:
+            print(f"afrel: interrupted. What was answered is kept; go on: {AGAIN}", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+    print_disagreements(report, plan.proposer, again=AGAIN, is_dry=dry_run, as_json=as_json)
+
+
+def _served(session: Session, model: str | None, limits: Limits) -> Served:
+    """Return the evolver's server; UserError where no model is named."""
+    from evolution.calls.asking import Served
+    from evolution.calls.llm_config import read_llm_config
     from evolution.calls.openai_llm import OpenAILLM
     from evolution.rules.requests import ROLE
 
     config = read_llm_config(session.workspace.config.get("llm", {}), ROLE)
     named = model or config.model
-    is_served = provider is Provider.OPENAI
-    if is_served and not named:
-        raise UserError(
-            "no model named. Name one: afrel mine --from disagreements --provider openai --model MODEL, "
-            "or model = … in afrel.toml [llm]"
-        )
-    with session.store() as store, _progress() as shown:
-        plan = DisagreementPlan(
-            scale=read_scale(store),
-            llm=OpenAILLM(config) if is_served and not dry_run else None,
-            model=named if is_served and named else "lexical",
-            parameters=config.parameters if is_served else {},
-            seed=config.seed if is_served else None,
-            max_clusters=max_clusters,
-            judgments=judgments.value,
-            spool_dir=session.workspace.spool_dir,
-        )
-        report = mine_disagreements(store, plan, account=session.account, is_dry=dry_run, progress=shown)
-    print_disagreements(report, plan.proposer, is_dry=dry_run, as_json=as_json)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr where somebody watches."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("proposing", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    if not named:
+        raise UserError(f"no model named. Name one: {AGAIN} --model MODEL, or model = … in afrel.toml [llm]")
+    return Served(
+        OpenAILLM(config),
+        named,
+        config.parameters,
+        session.workspace.spool_dir,
+        seed=config.seed,
+        concurrency=CONCURRENCY,
+        limits=limits,
+        prices=config.prices,
+    )

@@ -1,16 +1,16 @@
 """The run that mines rules from disagreement: cluster, have a rule proposed for each cluster, count it, keep or not.
 
 Only train pairs of queries that are not held out are clustered and shown; the gate then counts each proposal on all
-train judgments. A reply that is no rule is a row with its reason, and the run goes on.
+train judgments. A reply that is no rule is a row with its reason, and the run goes on. A run that a budget ends judges
+nothing: a rule kept by half a run would change what the other half is asked, and its paid replies would not fit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 from curation.features import FEATURE_SCHEMA
 from curation.rule_votes import append_votes, vote_rows
 from curation.rules import Rule
-from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls
-from evolution.rules.disagreements import Clustered, cluster_disagreements
-from evolution.rules.lexical import PROVIDER as LEXICAL
-from evolution.rules.lexical import LexicalRules
-from evolution.calls.llm import LLM
+from evolution.calls.asking import Asked, Served, ask_served
+from evolution.calls.burn_bar import BurnBar
+from evolution.calls.estimate import Estimate, estimate_calls
+from evolution.calls.paid_calls import Answer, Ask
 from evolution.prompts import load_prompt
 from evolution.rules.atoms import read_atoms
 from evolution.rules.book import read_judged
+from evolution.rules.disagreements import Clustered, cluster_disagreements
 from evolution.rules.gate import Gate, held_out_queries
+from evolution.rules.lexical import PROVIDER as LEXICAL
+from evolution.rules.lexical import LexicalRules
 from evolution.rules.materials import gather_materials
 from evolution.rules.proposals import RuleProposal, proposal_tables
 from evolution.rules.requests import (
@@ -47,31 +49,27 @@ from storage.ids import digest
 from storage.runs import finished_run, start_run
 from storage.store import Store
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class DisagreementPlan:
-    """What a run proposes with. `llm` None: the lexical proposer."""
+    """What a run proposes with. `served` None: the lexical proposer."""
 
     scale: Scale
-    llm: LLM | None
-    model: str
-    parameters: Mapping[str, Any]
-    seed: int | None
     max_clusters: int
     judgments: str
-    spool_dir: Path
-    concurrency: int = 4
+    served: Served | None = None
 
     @property
     def proposer(self) -> str:
-        return LEXICAL if self.llm is None else f"{self.llm.provider}:{self.model}"
+        return LEXICAL if self.served is None else self.served.name
 
 
 @dataclass(slots=True)
 class DisagreementReport:
-    """What a run did. `sources` counts disagreements, `faults` why proposals were turned away."""
+    """What a run did. `sources` counts disagreements, `faults` why proposals were turned away.
+
+    `estimate` is what a dry run would ask of a server, `asked` what came of asking it.
+    """
 
     n_judged: int
     clustered: Clustered | None = None
@@ -80,6 +78,8 @@ class DisagreementReport:
     n_new_rules: int = 0
     n_new_votes: int = 0
     finished_before: str | None = None
+    estimate: Estimate | None = None
+    asked: Asked = field(default_factory=Asked)
 
     @property
     def kept(self) -> list[RuleProposal]:
@@ -104,16 +104,17 @@ def mine_disagreements(
     *,
     account: str | None,
     is_dry: bool = False,
-    progress: Progress | None = None,
+    progress: BurnBar | None = None,
 ) -> DisagreementReport:
     """Propose rules from disagreements on train pairs and keep those that hold; a dry run stops at the clusters."""
-    if not is_dry:
-        drain_calls(store, plan.spool_dir)
+    asked = Asked()
+    if plan.served is not None and not is_dry:
+        asked.drain(store, plan.served.spool_dir)
     judged = read_judged(store, plan.judgments)
     found = store.frame("train_disagreements")
     held_out = held_out_queries([*judged["root_query_id"], *found["root_query_id"]])
     found = found.filter([root not in held_out for root in found["root_query_id"]])
-    report = DisagreementReport(len(judged), sources=Counter(found["source"].to_list()))
+    report = DisagreementReport(len(judged), sources=Counter(found["source"].to_list()), asked=asked)
     if found.is_empty():
         return report
     rows = found.select("source", "pair_id", "settled_grade", "said_grades").rows()
@@ -124,28 +125,42 @@ def mine_disagreements(
         report.finished_before = before
         return report
     report.clustered = cluster_disagreements(found, max_clusters=plan.max_clusters)
-    if is_dry or not report.clustered.clusters:
+    if not report.clustered.clusters or (is_dry and plan.served is None):
+        return report
+    work = _Work(store, plan, judged, report, held_out)
+    if is_dry:
+        assert plan.served is not None
+        sample = [ask.request for ask in work.asks()]
+        report.estimate = estimate_calls(store, role=ROLE, served=plan.served, n_calls=len(sample), sample=sample)
         return report
     config = {"from": "disagreements", "proposer": plan.proposer, "max_clusters": plan.max_clusters}
-    with start_run(store, verb="mine", config=config, input_digest=input_digest, account=account) as run:
-        work = _Work(store, plan, judged, report, held_out)
-        proposals = [work.read(material, answer) for material, answer in work.ask(run.run_id, progress)]
-        report.proposals = work.judge(proposals)
-        kept = list({one.rule.rule_id: one.rule for one in report.kept if one.rule is not None}.values())
-        written = store.append(proposal_tables(report.proposals, run_id=run.run_id, at=now()))
-        votes = list(vote_rows(kept, store.frame("all_features"))) if kept else []
-        report.n_new_rules = written.get("rules", 0)
-        report.n_new_votes = append_votes(store, votes, run.run_id)
-        run.counts.update(
-            disagreements=len(found),
-            clusters=len(report.clustered.clusters),
-            proposals=len(report.proposals),
-            new_rules=report.n_new_rules,
-            new_votes=report.n_new_votes,
-            turned_away=dict(report.faults),
-        )
-    drain_calls(store, plan.spool_dir)
+    try:
+        with start_run(store, verb="mine", config=config, input_digest=input_digest, account=account) as run:
+            answers = work.ask(run.run_id, progress)
+            run.counts.update(disagreements=len(found), clusters=len(report.clustered.clusters), **asked.counts())
+            if asked.stopped is not None:
+                raise _UnfinishedError
+            report.proposals = work.judge([work.read(material, answer) for material, answer in answers])
+            kept = list({one.rule.rule_id: one.rule for one in report.kept if one.rule is not None}.values())
+            written = store.append(proposal_tables(report.proposals, run_id=run.run_id, at=now()))
+            votes = list(vote_rows(kept, store.frame("all_features"))) if kept else []
+            report.n_new_rules = written.get("rules", 0)
+            report.n_new_votes = append_votes(store, votes, run.run_id)
+            run.counts.update(
+                proposals=len(report.proposals),
+                new_rules=report.n_new_rules,
+                new_votes=report.n_new_votes,
+                turned_away=dict(report.faults),
+            )
+    except _UnfinishedError:
+        pass  # the replies are stored; the run is marked as failed so that the next one goes on
+    if plan.served is not None:
+        asked.drain(store, plan.served.spool_dir)  # the store holds all of it by now: this clears the spools away
     return report
+
+
+class _UnfinishedError(Exception):
+    """A budget ended the asking: nothing is judged yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,33 +198,61 @@ class _Work:
         self._learnt_rows = np.flatnonzero(learnt)
         self._learnt = judged.filter(learnt)
 
-    def ask(self, run_id: str, progress: Progress | None) -> Iterator[tuple[RuleMaterial, Answer]]:
-        """Have a rule proposed for every cluster."""
-        texts = self._store.frame("train_pairs", judgments=self._plan.judgments).select("pair_id", "query", "title")
+    def asks(self) -> list[Ask[RuleMaterial]]:
+        """Return one request a cluster."""
+        plan = self._plan
+        texts = self._store.frame("train_pairs", judgments=plan.judgments).select("pair_id", "query", "title")
         materials = gather_materials(
             self._report.clustered.clusters if self._report.clustered else (),
             self._learnt.join(texts, on="pair_id", how="left"),
             votes={rule: self._learnt_votes(rule) for rule in self._in_play},
-            scale=self._plan.scale,
+            scale=plan.scale,
         )
-        asks = [
-            Ask(
+        served, instruction = plan.served, self._instruction()
+        requests = [
+            rule_request(
                 material,
-                rule_request(
-                    material,
-                    instruction=self._instruction(),
-                    model=self._plan.model,
-                    parameters=self._plan.parameters,
-                    seed=self._plan.seed,
-                ),
-                partial(check_rule, material=material),
+                instruction=instruction,
+                model=served.model if served else LEXICAL,
+                parameters=served.parameters if served else {},
+                seed=served.seed if served else None,
             )
             for material in materials
         ]
-        for n_done, (material, answer) in enumerate(self._answers(asks, run_id), 1):
-            if progress is not None:
-                progress(n_done, len(asks))
-            yield material, answer
+        return [
+            Ask(material, request, partial(check_rule, material=material))
+            for material, request in zip(materials, requests, strict=True)
+        ]
+
+    def ask(self, run_id: str, progress: BurnBar | None) -> list[tuple[RuleMaterial, Answer]]:
+        """Have a rule proposed for every cluster; fewer answers where a budget ended it."""
+        asks, served = self.asks(), self._plan.served
+        answers: list[tuple[RuleMaterial, Answer]] = []
+        if served is None:
+            llm = self._lexical()
+            for n_done, ask in enumerate(asks, 1):
+                reply = llm.complete(ask.request)
+                answers.append((ask.subject, Answer("", reply.text, reply.failure)))
+                if progress is not None:
+                    progress(n_done, len(asks), "")
+            return answers
+
+        def keep(material: RuleMaterial, answer: Answer) -> dict[str, list[Any]]:
+            answers.append((material, answer))
+            return {}  # what follows from a rule is known when all are here
+
+        ask_served(
+            self._store,
+            served,
+            asks,
+            role=ROLE,
+            run_id=run_id,
+            asked=self._report.asked,
+            take=keep,
+            lose=lambda material, answer: answers.append((material, answer)),
+            progress=None if progress is None else lambda done, burn: progress(done, len(asks), burn),
+        )
+        return answers
 
     def read(self, material: RuleMaterial, answer: Answer) -> _Read:
         """Read an answer; one that is no rule carries its reason."""
@@ -255,23 +298,6 @@ class _Work:
                 )
             )
         return told
-
-    def _answers(self, asks: Sequence[Ask[RuleMaterial]], run_id: str) -> Iterable[tuple[RuleMaterial, Answer]]:
-        plan = self._plan
-        if plan.llm is None:
-            llm = self._lexical()
-            for ask in asks:
-                reply = llm.complete(ask.request)
-                yield ask.subject, Answer("", reply.text, reply.failure)
-            return
-        replies = self._store.read("good_replies", role=ROLE, provider=plan.llm.provider, model=plan.model)
-        held = {row["llm_call_id"]: row["reply"] for row in replies.to_pylist()}
-        folder = plan.spool_dir
-        with Calls(plan.llm, folder=folder, run_id=run_id, held=held, ceiling=plan.concurrency) as calls:
-            for material, answer in calls.ask_all(asks):
-                if answer.rows:
-                    self._store.append({"llm_calls": list(answer.rows)})
-                yield material, answer
 
     def _lexical(self) -> LexicalRules:
         groups = np.unique(self._learnt["root_query_id"].to_numpy(), return_inverse=True)[1]

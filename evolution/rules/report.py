@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-    from evolution.rules.disagreement_run import DisagreementReport
     from evolution.rules.book import BookEntry, MineReport
+    from evolution.rules.disagreement_run import DisagreementReport
     from evolution.rules.proposals import RuleProposal
 
 
@@ -82,8 +82,8 @@ def _entry_json(entry: BookEntry) -> dict[str, Any]:
     }
 
 
-def print_disagreements(report: DisagreementReport, proposer: str, *, is_dry: bool, as_json: bool) -> None:
-    """Print what mining disagreements did."""
+def print_disagreements(report: DisagreementReport, proposer: str, *, again: str, is_dry: bool, as_json: bool) -> None:
+    """Print what mining disagreements did; `again` is the command that goes on where a budget ended it."""
     clusters = report.clustered.clusters if report.clustered else ()
     if as_json:
         whole = {
@@ -103,6 +103,8 @@ def print_disagreements(report: DisagreementReport, proposer: str, *, is_dry: bo
             "new_rules": report.n_new_rules,
             "new_votes": report.n_new_votes,
             "turned_away": dict(report.faults),
+            "asked": report.asked.counts(),
+            "estimate": None if report.estimate is None else report.estimate.to_json(),
         }
         print(json.dumps(whole, ensure_ascii=False))
         return
@@ -125,6 +127,14 @@ def print_disagreements(report: DisagreementReport, proposer: str, *, is_dry: bo
             print(
                 f"  {len(one.pairs):>4} {one.source}  said {said}, {settled}: {typical['query']} → {typical['title']}"
             )
+        if report.estimate is not None:
+            print(report.estimate.told())
+        return
+    if report.asked.burn:
+        print(f"used: {report.asked.burn}; {report.asked.n_held} replies were paid for before")
+    if report.asked.stopped:
+        n_left = len(clusters) - report.asked.n_answered - report.asked.n_failed
+        print(f"{report.asked.stopped}: {again}. No rule is judged before the other {n_left} clusters are answered")
         return
     for kept in report.kept:
         assert kept.rule is not None and kept.count is not None

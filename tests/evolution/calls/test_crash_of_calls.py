@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ from benchmarks.chat_server import ChatService, HttpReply, HttpRequest, chat_ser
 from evolution.calls.paid_calls import drain_calls, reply_id
 from storage.store import Store
 from tests.conftest import ROOT
+from tests.evolution.calls.test_paid_calls import request
 from tests.evolution.conftest import label_text
-from tests.evolution.test_calls import request
 
 CEILING = 8
 WORKER = """
@@ -32,7 +33,7 @@ from pathlib import Path
 from evolution.calls.paid_calls import Ask, Calls
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_llm import OpenAILLM
-from tests.evolution.test_calls import check, request
+from tests.evolution.calls.test_paid_calls import check, request
 url, folder, held, n, ceiling = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 for life, _ in enumerate(sys.stdin):
     child = os.fork()
@@ -92,11 +93,13 @@ def live_and_die(store: Store, folder: Path, service: ChatService, *, n_kills: i
         child = int(worker.stdout.readline())
         if life < n_kills:
             deadline = time.monotonic() + 20
-            n_before_death = chance.randrange(1, max(2, 2 * n_calls // n_kills))
-            while len(service.requests) < n_before_death and time.monotonic() < deadline:
+            n_left = n_calls - len(held)  # a late kill leaves the next lives less to do
+            n_before_death = chance.randrange(1, max(2, min(2 * n_calls // n_kills, n_left // 2)))
+            while n_left and len(service.requests) < n_before_death and time.monotonic() < deadline:
                 time.sleep(0.001)
             time.sleep(chance.random() * 0.02)
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         assert worker.stdout.readline() == "ended\n"
         time.sleep(0.03)  # what was on its way to the server
         came = list(service.requests)

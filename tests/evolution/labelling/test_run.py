@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from curation.approvals import Decision, decide
-from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
 from evolution.calls.llm import LLM
 from evolution.calls.llm_config import LlmConfig
-from evolution.mutations.run import MutatePlan, mutate_pairs
-from evolution.mutations import OPERATORS
 from evolution.calls.openai_llm import OpenAILLM
+from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
+from evolution.mutations import OPERATORS
+from evolution.mutations.run import MutatePlan, mutate_pairs
 from evolution.rules.book import mine_book
 from storage.errors import UserError
 from storage.sql.predicates import matches
@@ -88,7 +88,7 @@ def test_the_lexical_labeller_is_right_where_the_shop_is_plain(store: Store, tmp
 
 def test_unconfirmed_mutations_get_no_candidate_and_confirmed_ones_do(store: Store, tmp_path: Path) -> None:
     fill(store)
-    plan = MutatePlan(scale=SCALE, operators=list(OPERATORS), limit=50, seed=0, spool_dir=tmp_path / "spool")
+    plan = MutatePlan(scale=SCALE, operators=list(OPERATORS), limit=50, seed=0)
     report = mutate_pairs(store, plan, account=None)
     confirmed = {drawn.draw.pair_id for drawn in report.drawn if drawn.check.is_confirmed}
     eliminated = {drawn.draw.pair_id for drawn in report.drawn if not drawn.check.is_confirmed} - confirmed

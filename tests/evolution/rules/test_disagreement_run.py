@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import duckdb
 import polars as pl
 import pytest
 
-from evolution.rules.disagreement_run import DisagreementPlan, DisagreementReport, fault_kind, mine_disagreements
-from evolution.rules.disagreements import cluster_disagreements
-from evolution.calls.llm import LLM
+from evolution.calls.asking import Served
+from evolution.calls.budget import Limits
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_llm import OpenAILLM
+from evolution.calls.prices import Price
+from evolution.rules.disagreement_run import DisagreementPlan, DisagreementReport, fault_kind, mine_disagreements
+from evolution.rules.disagreements import cluster_disagreements
 from evolution.rules.gate import held_out_queries
+from evolution.rules.report import print_disagreements
 from storage.clock import now
 from storage.errors import UserError
 from storage.store import Store
@@ -37,22 +41,21 @@ def disagree(store: Store) -> None:
     store.append({"candidates": [{"candidate_id": f"c_{one}", "pair_id": one, "grade": 2, **stamp} for one in pairs]})
 
 
-def run(store: Store, folder: Path, llm: LLM | None = None, *, is_dry: bool = False) -> DisagreementReport:
-    plan = DisagreementPlan(
-        scale=SCALE, llm=llm, model="m" if llm else "lexical", parameters={}, seed=None, max_clusters=5,
-        judgments="all", spool_dir=folder / "spool",
-    )  # fmt: skip
+def run(store: Store, served: Served | None = None, *, is_dry: bool = False) -> DisagreementReport:
+    plan = DisagreementPlan(SCALE, max_clusters=5, judgments="all", served=served)
     return mine_disagreements(store, plan, account=None, is_dry=is_dry)
 
 
-def served(config: LlmConfig) -> OpenAILLM:
-    return OpenAILLM(config, {"LOCAL_KEY": KEY})
+def served(config: LlmConfig, folder: Path, limits: Limits | None = None) -> Served:
+    llm, prices = OpenAILLM(config, {"LOCAL_KEY": KEY}), {"m": Price(prompt=1.0, completion=10.0)}
+    parameters = {"max_completion_tokens": 100}
+    return Served(llm, "m", parameters, folder / "spool", concurrency=1, limits=limits or Limits(), prices=prices)
 
 
-def test_the_model_free_proposer_finds_what_settles_the_disagreement(store: Store, tmp_path: Path) -> None:
+def test_the_model_free_proposer_finds_what_settles_the_disagreement(store: Store) -> None:
     fill(store)
     disagree(store)
-    report = run(store, tmp_path)
+    report = run(store)
     assert set(report.sources) == {"human-machine"}
     (kept,) = report.kept
     assert kept.rule is not None and kept.count is not None
@@ -60,13 +63,13 @@ def test_the_model_free_proposer_finds_what_settles_the_disagreement(store: Stor
     assert report.n_new_votes == 24  # dev pairs too: a vote reads features only
     (row,) = store.frame("rule_book").to_dicts()
     assert (row["status"], row["rule_id"]) == ("proposed", kept.rule.rule_id)
-    assert run(store, tmp_path).finished_before is not None
+    assert run(store).finished_before is not None
 
 
-def test_only_train_pairs_of_queries_that_are_not_held_out_are_shown(store: Store, tmp_path: Path) -> None:
+def test_only_train_pairs_of_queries_that_are_not_held_out_are_shown(store: Store) -> None:
     fill(store)
     disagree(store)
-    report = run(store, tmp_path, is_dry=True)
+    report = run(store, is_dry=True)
     shown = {root for cluster in report.clustered.clusters for root in cluster.pairs["root_query_id"]}  # type: ignore[union-attr]
     train = set(store.frame("train_pairs", judgments="all")["root_query_id"])
     assert shown and shown <= train - held_out_queries(train)
@@ -79,7 +82,7 @@ def test_a_servers_rule_is_counted_and_kept_with_its_evidence(
     fill(store)
     disagree(store)
     server.default = lambda _: (200, completion(rule_text()))
-    report = run(store, tmp_path, served(config))
+    report = run(store, served(config, tmp_path))
     (kept,) = report.kept
     row = _proposals(store)[0]
     assert (row["is_kept"], row["n_votes"], row["n_right"], row["n_judged"]) == (True, 20, 20, 80)
@@ -105,7 +108,7 @@ def test_what_is_turned_away_is_a_row_with_its_reason(
     fill(store)
     disagree(store)
     server.default = lambda _: (200, completion(text))
-    report = run(store, tmp_path, served(config))
+    report = run(store, served(config, tmp_path))
     assert not report.kept and sum(report.faults.values()) == len(report.proposals) > 0
     rows = _proposals(store)
     assert rows and all(not row["is_kept"] and row["rule_id"] is None and why in row["reason"] for row in rows)
@@ -118,9 +121,48 @@ def test_a_server_that_answers_html_leaves_rows_and_the_run_ends(
     fill(store)
     disagree(store)
     server.default = lambda _: (200, "<html>sign in</html>")
-    report = run(store, tmp_path, served(config))
+    report = run(store, served(config, tmp_path))
     assert report.proposals and not report.kept
     assert "not a chat completion" in _proposals(store)[0]["reason"]
+
+
+def disagree_twice(store: Store) -> None:
+    """As `disagree`, and a machine says 0 wherever the right thing is offered: two clusters."""
+    disagree(store)
+    at = now()
+    pairs = store.frame("all_features").filter(pl.col("matched_fields").list.len() == 2)["pair_id"]
+    stamp = {"steps": "[]", "rule_ids": [], "confidence": 0.9, "proposer": "x", "run_id": "run_0", "created_at": at}
+    store.append({"candidates": [{"candidate_id": f"c_{one}", "pair_id": one, "grade": 0, **stamp} for one in pairs]})
+
+
+def test_a_dry_run_estimates_what_the_clusters_would_take_and_asks_nothing(
+    store: Store, tmp_path: Path, server: ChatServer, config: LlmConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(store)
+    disagree_twice(store)
+    report = run(store, served(config, tmp_path), is_dry=True)
+    assert report.clustered is not None and report.estimate is not None and report.estimate.cost is not None
+    assert report.estimate.n_calls == len(report.clustered.clusters) >= 2
+    assert (server.requests, report.estimate.n_learned) == ([], 0)
+    print_disagreements(report, "openai:m", again="afrel mine", is_dry=True, as_json=False)
+    assert re.search(r"estimate: .* requests.*\ncost: ", capsys.readouterr().out)
+
+
+def test_a_budget_ends_the_asking_and_no_rule_is_judged_before_all_are_answered(
+    store: Store, tmp_path: Path, server: ChatServer, config: LlmConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(store)
+    disagree_twice(store)
+    server.default = lambda _: (200, completion(rule_text()))
+    first = run(store, served(config, tmp_path, Limits(n_requests=1)))
+    assert first.asked.stopped is not None and "--max-requests 1" in first.asked.stopped
+    assert (len(server.requests), first.proposals, store.frame("rule_book").is_empty()) == (1, [], True)
+    print_disagreements(first, "openai:m", again="afrel mine", is_dry=False, as_json=False)
+    assert "run the command again to go on with the rest: afrel mine. No rule is judged" in capsys.readouterr().out
+    second = run(store, served(config, tmp_path))
+    assert second.finished_before is None and second.kept
+    assert second.asked.n_held == 1 and len(server.requests) == len(second.proposals) >= 2
+    assert run(store, served(config, tmp_path)).finished_before is not None
 
 
 def test_people_who_disagree_are_read_with_or_without_a_settled_grade(store: Store) -> None:
@@ -143,20 +185,20 @@ def test_people_who_disagree_are_read_with_or_without_a_settled_grade(store: Sto
     assert row["settled_grade"] in SCALE.values
 
 
-def test_nobody_disagreeing_is_nothing_to_do(store: Store, tmp_path: Path) -> None:
+def test_nobody_disagreeing_is_nothing_to_do(store: Store) -> None:
     fill(store)
-    report = run(store, tmp_path)
+    report = run(store)
     assert not report.sources and not report.proposals
 
 
-def test_one_grade_is_nothing_to_learn_from(store: Store, tmp_path: Path) -> None:
+def test_one_grade_is_nothing_to_learn_from(store: Store) -> None:
     fill(store)
     at = now()
     judged = store.frame("train_pairs", judgments="all")["pair_id"]
     stamp = {"origin": "adjudicated", "response_ids": [], "is_replayed": False, "run_id": "r", "created_at": at}
     store.append({"judgments": [{"judgment_id": f"j_{one}", "pair_id": one, "grade": 1, **stamp} for one in judged]})
     with pytest.raises(UserError, match="all 80 judged train pairs have grade 1"):
-        run(store, tmp_path)
+        run(store)
 
 
 def test_clusters_are_the_same_each_time_and_small_ones_are_counted(store: Store) -> None:

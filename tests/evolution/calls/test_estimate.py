@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evolution.labelling.estimate import CallSizes, estimate
+from evolution.calls.estimate import CallSizes, estimate
 from evolution.calls.llm import Message, Request
 from evolution.calls.prices import Price
 
