@@ -74,13 +74,19 @@ def find_boundary_pairs(
 
 
 def contrast(pair: BoundaryPair, scale: Scale) -> tuple[str, str] | None:
-    """Say from the features what speaks for the grade of each and not for the other; None where nothing does.
+    """Say from the features what the lower pair lacks or breaks and what the upper one meets, where the other does not.
 
-    The words are those of the lexical rationale.
+    None where there is no such thing of both: a case without a reason teaches nothing. The words are those of the
+    lexical rationale.
     """
     lower, upper = (_parts(one, scale) for one in (pair.lower, pair.upper))
-    own = [one for one in lower if one not in upper], [one for one in upper if one not in lower]
-    return ("; ".join(own[0]), "; ".join(own[1])) if all(own) else None
+    broken = [one for one in lower if one not in upper and not _is_met(one)]
+    met = [one for one in upper if one not in lower and _is_met(one)]
+    return ("; ".join(broken), "; ".join(met)) if broken and met else None
+
+
+def _is_met(part: str) -> bool:
+    return part.endswith("agrees") or part == "all terms found"
 
 
 def _parts(pair: Mapping[str, Any], scale: Scale) -> list[str]:

@@ -10,7 +10,9 @@ from typing import Any
 from evolution.calls.budget import Limits
 from evolution.calls.prices import Price
 from evolution.instructions.desk import ServedRole
+from evolution.prompts import load_prompt
 from storage.grades import Scale
+from storage.ids import digest
 
 MODEL_FREE = "lexical"
 POPULATION = 3
@@ -42,12 +44,16 @@ class EvolvePlan:
     def config(self) -> dict[str, Any]:
         """Return what decides the outcome, for the run's row and for telling a second run from a first."""
         roles = {"label": self.labeller, **self.writers}
+        prompts = ["label", "label_pair"]
+        if self.writers:
+            prompts += ["evolve", *(f"evolve_{name}" for name in self.operators)]
         return {
             "operators": list(self.operators),
             "generations": self.n_generations,
             "edits": self.n_edits,
             "pairs": self.n_pairs,
             "proposer": self.proposer,
+            "prompts": digest([load_prompt(name).digest for name in prompts]),
             "models": {
                 work: {"model": role.name, "parameters": dict(role.parameters), "seed": role.seed}
                 for work, role in roles.items()

@@ -82,15 +82,18 @@ def shown_pair(body: dict[str, Any]) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def grading(server: ChatServer, *, edit: str = "{}", spoil: Any = None) -> None:
-    """Let a server label by its instruction and answer every request for an edit alike; `spoil` may answer first."""
+def grading(server: ChatServer, *, edit: str | dict[str, str] = "{}", spoil: Any = None) -> None:
+    """Let a server label by its instruction and answer every request for an edit alike, or by what is asked for first
+    in its schema; `spoil` may answer first.
+    """
 
     def answer(body: dict[str, Any]) -> tuple[int, Any]:
         spoilt = spoil(body) if spoil is not None else None
         if spoilt is not None:
             return spoilt  # type: ignore[no-any-return]
         if work_of(body) != "label":
-            return 200, completion(edit)
+            asked = next(iter(body["response_format"]["json_schema"]["schema"]["properties"]))
+            return 200, completion(edit if isinstance(edit, str) else edit[asked])
         return 200, completion(label_text(grade(body["messages"][0]["content"], *shown_pair(body))))
 
     server.default = answer

@@ -17,6 +17,7 @@ from evolution.calls.budget import Limits
 from evolution.calls.paid_calls import reply_id
 from evolution.instructions.estimate import estimate_evolution
 from evolution.instructions.history import read_history
+from evolution.instructions.operators import OPERATORS
 from evolution.instructions.run import evolve, preview, reason_kind
 from evolution.labelling.batch_files import write_batch
 from storage.clock import now
@@ -60,7 +61,7 @@ def test_an_edit_that_mends_the_colours_is_accepted_and_becomes_a_proposal(
 ) -> None:
     """20 of 80 train pairs and 4 of 16 dev pairs are another colour, graded 2: all else is right, and then all is."""
     grading(server)
-    report = run(shop, server, tmp_path)
+    report = run(shop, server, tmp_path, n_generations=1)
     best = report.population[0].version
     assert "colour" in best.text and best.text.startswith(PLAIN)
     (accepted, *_) = report.accepted
@@ -105,6 +106,31 @@ def test_the_same_edit_without_the_rule_passes_train_so_the_gate_is_what_stopped
     report = run(shop, server, tmp_path, is_written=True, operators=("add_constraint",), n_generations=1, n_edits=1)
     (outcome,) = report.outcomes
     assert outcome.gain is not None and "dev" in outcome.reason  # on to dev, where all queries are for towels
+
+
+def test_every_operator_works_through_a_model_and_the_best_of_them_are_merged(
+    corner_shop: Store, server: ChatServer, tmp_path: Path
+) -> None:
+    """The critic mends the guideline itself, a sentence and cases mend it too; each is accepted over the first one."""
+    edits = {
+        "sentence": sentence("Mind the colour."),
+        "lower": json.dumps({"lower": "another colour", "upper": "the colour asked"}),
+        "instruction": json.dumps({"instruction": "Mind kind and colour.", "why": "both say it"}),
+        "diagnosis": json.dumps(
+            {"diagnosis": "it names no colour", "edits": [{"find": "the thing", "replace": "its kind and colour"}]}
+        ),
+    }
+    grading(server, edit=edits)
+    report = run(corner_shop, server, tmp_path, is_written=True, n_generations=2, n_edits=6)
+    accepted = {one.operator: one for one in report.accepted}
+    assert {"add_constraint", "boundary_exemplars", "critic"} <= set(accepted)
+    assert accepted["critic"].version.text == PLAIN.replace("the thing", "its kind and colour")  # type: ignore[union-attr]
+    assert accepted["critic"].change == "mended: it names no colour" and accepted["critic"].llm_call_id
+    merged = [one for one in report.outcomes if one.operator == "merge"]
+    assert merged and all(one.other is not None for one in merged)
+    assert {one.operator for one in report.outcomes} == set(OPERATORS)
+    assert {work_of(body) for body in server.requests} == {"label", "evolver", "critic"}
+    assert report.n_generations == 2 and len(report.population) == 3
 
 
 def test_run_twice_there_is_nothing_to_do_and_nothing_is_asked(
