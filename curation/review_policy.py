@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from curation.config_tables import raise_mistakes, repeated, table_mistakes
+from storage.errors import UserError
 from storage.ids import content_id
-from storage.process.maintained import REVIEW_FACT_COLUMNS
+from storage.process.maintained import JUDGED_COLUMN, REVIEW_FACT_COLUMNS
 from storage.rows import ReviewCauseRow
+from storage.sql.predicate_parts import columns_named
 
 OVERLAP = 1
 
@@ -57,6 +59,23 @@ def checked_causes(tables: Sequence[Mapping[str, Any]] = ()) -> tuple[Cause, ...
     mistakes += repeated("[[review_causes]]", "cause", [table.get("cause") for table in tables if "cause" in table])
     raise_mistakes(mistakes)
     return tuple(Cause(**table) for table in tables) or DEFAULT_CAUSES
+
+
+def check_judges(causes: Sequence[Cause], standing: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UserError where a cause lets judges order the queue and no judge has a passing card.
+
+    `standing` are the rows of the read of that name. The owner counts the word of judges with a passing card only, so
+    this says early what would otherwise be a cause that never holds.
+    """
+    asking = [cause.cause for cause in causes if JUDGED_COLUMN in columns_named(cause.predicate, REVIEW_FACT_COLUMNS)]
+    if not asking or any(row["is_passed"] for row in standing):
+        return
+    failed = "; ".join(f"{row['judge']} failed {', '.join(row['failed'])}" for row in standing)
+    raise UserError(
+        f"[[review_causes]] {', '.join(asking)} would have judges order the queue ({JUDGED_COLUMN}), "
+        f"and no judge has a passing card{f' ({failed})' if failed else ''}. "
+        "Measure one: afrel judge card --model MODEL, or take the cause out of afrel.toml"
+    )
 
 
 def cause_rows(causes: Sequence[Cause], at: datetime, *, dropped: Sequence[str] = ()) -> list[ReviewCauseRow]:

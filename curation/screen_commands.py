@@ -110,10 +110,11 @@ def _explain(store: Store, candidate_id: str, *, as_json: bool) -> None:
 
 def _declare_causes(session: Session, store: Store) -> None:
     """Bring the causes for a second look in the store up to what `afrel.toml` says."""
-    from curation.review_policy import cause_rows, checked_causes
+    from curation.review_policy import cause_rows, check_judges, checked_causes
     from storage.clock import now
 
     wanted = checked_causes(session.workspace.config.get("review_causes", []))
+    check_judges(wanted, store.read("judge_standing").to_pylist())
     held = {row["cause"]: (row["predicate"], row["n_required"]) for row in store.read("review_causes").to_pylist()}
     changed = [c for c in wanted if held.get(c.cause) != (c.predicate, c.n_required)]
     store.append({"review_causes": cause_rows(changed, now(), dropped=sorted(set(held) - {c.cause for c in wanted}))})

@@ -239,7 +239,7 @@ class JudgmentRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceRow(Row):
-    """An expert edit chosen over the suggestion; both as JSON {grade, steps}."""
+    """An expert edit, or with a `proposer` a machine's, chosen over the suggestion; both as JSON {grade, steps}."""
 
     table: ClassVar[str] = "preferences"
     preference_id: str
@@ -249,6 +249,9 @@ class PreferenceRow(Row):
     response_id: str | None = None
     run_id: str | None = None
     created_at: datetime
+    candidate_id: str | None = None
+    proposer: str | None = None
+    llm_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:
     from evolution.calls.budget import Limits
-    from evolution.labelling.estimate import Estimate
-    from evolution.labelling.run import LabelPlan, LabelReport
+    from evolution.calls.estimate import Estimate
     from evolution.calls.llm import LLM
     from evolution.calls.llm_config import LlmConfig
+    from evolution.labelling.run import LabelPlan, LabelReport
     from storage.grades import Scale
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-MaxCost = Annotated[float | None, typer.Option(min=0, help="Spend at most this much, by [llm.prices] in afrel.toml.")]
-MaxTokens = Annotated[int | None, typer.Option(min=1, help="Use at most this many tokens, prompts and replies.")]
-MaxRequests = Annotated[int | None, typer.Option(min=1, help="Send at most this many requests.")]
 INTERRUPTED = 130
 
 
@@ -32,6 +28,10 @@ def label(
     ctx: typer.Context,
     provider: Annotated[str, typer.Option(help="lexical (no model) or openai (any compatible server).")] = "lexical",
     model: Annotated[str | None, typer.Option(help="For openai; else the one in afrel.toml [llm].")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=2, max=64, help="Store this many rollouts of a served model for each pair instead."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many pairs.")] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Calls at a time, at most; fewer while the server cannot keep up.")
@@ -47,24 +47,32 @@ def label(
     Example: afrel -w shop label --provider lexical
     """
     from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
     from evolution.labelling.estimate import estimate_labels
     from evolution.labelling.run import label_pairs
+    from evolution.labelling.sampling_told import sample, tell
     from storage.people.accounts import Act
 
     session: Session = ctx.obj
     session.allow(Act.PREPARE)
-    with session.store() as store, _progress() as shown:
-        plan = label_plan(
-            session,
-            provider,
-            model,
-            limit=limit,
-            concurrency=concurrency,
-            limits=Limits(max_cost, max_tokens, max_requests),
-            scale=read_scale(store),
+    if samples is not None and provider == "lexical":
+        raise UserError(
+            "lexical says the same each time, so it has no samples. "
+            f"Name a server: afrel label --provider openai --samples {samples}"
         )
+    limits = Limits(max_cost, max_tokens, max_requests)
+    with session.store() as store:
+        plan = label_plan(
+            session, provider, model, limit=limit, concurrency=concurrency, limits=limits, scale=read_scale(store)
+        )
+        if samples is not None:
+            with burn_bar("sampling") as shown:
+                sampled = sample(store, plan, samples, account=session.account, is_dry=dry_run, progress=shown)
+            tell(sampled, as_json=as_json)
+            return
         try:
-            report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+            with burn_bar("labelling") as shown:
+                report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
         except KeyboardInterrupt:
             print(f"afrel: interrupted. What was answered is kept; go on: {_again(plan)}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
@@ -85,8 +93,8 @@ def label_plan(
     scale: Scale,
 ) -> LabelPlan:
     """Return what a verb is to label with; UserError for a provider nobody knows or a model nobody named."""
-    from evolution.labelling.run import LabelPlan
     from evolution.calls.llm_config import read_llm_config
+    from evolution.labelling.run import LabelPlan
 
     if provider not in ("lexical", "openai"):
         raise UserError(f"unknown provider {provider!r}. Name lexical or openai: afrel label --provider lexical")
@@ -115,24 +123,6 @@ def _connect(config: LlmConfig) -> LLM:
     from evolution.calls.openai_llm import OpenAILLM
 
     return OpenAILLM(config)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar on stderr where somebody watches, with what a server's run has used so far."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("labelling"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[burn]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("", total=None, burn="")
-        yield lambda done, total, burn: bar.update(task, completed=done, total=total, burn=burn)
 
 
 def _again(plan: LabelPlan) -> str:

@@ -15,11 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from storage.process.id_index import Keys, Places, keys_of
-from storage.process.places import StoreIndexes
+from storage.process.places import FIRST_LOCAL, StoreIndexes
 from storage.process.standing import current_judgments_sql, standing_sql
+from storage.sql.predicate_parts import columns_named
 from storage.sql.predicates import check_predicate
 
-# What a cause may speak of, all known when it is asked: `audit_draw` is a fixed draw from [0, 1) for each pair.
+# What a cause may speak of, all known when it is asked: `audit_draw` is a fixed draw from [0, 1) for each pair,
+# `n_wrong_steps` counts the steps of the rationale that judges found wrong, of judges with a passing card only.
+JUDGED_COLUMN = "n_wrong_steps"
 REVIEW_FACT_COLUMNS: dict[str, str] = {
     "confidence": "double",
     "n_answers": "integer",
@@ -27,6 +30,7 @@ REVIEW_FACT_COLUMNS: dict[str, str] = {
     "n_distinct_grades": "integer",
     "n_vote_grades": "integer",
     "audit_draw": "double",
+    "n_wrong_steps": "integer",
     "split": "varchar",
     "origin": "varchar",
     "proposer": "varchar",
@@ -39,13 +43,26 @@ TOUCHING = {
     "judgments": "pair_id",
     "rule_votes": "pair_id",
     "screenings": None,
+    "step_verdicts": None,
     "approvals": None,
     "review_causes": None,
+    "judge_cards": None,
 }
 # Tables the derivation looks up by place.
 FOUND_BY_PAIR = ("responses", "send_backs", "judgments", "rule_votes")
 CHUNK = 50_000  # pairs derived at once: bounds memory, and is more than a group of appends touches
 
+# Judges have their say only where a cause asks for it, and never without a passing card.
+_WRONG_STEPS = """
+wrong_steps as (
+    select candidate_id, count(distinct step) as n_wrong_steps
+    from (
+        select candidate_id, step, arg_max(verdict, (created_at, step_verdict_id)) as verdict
+        from touched_step_verdicts
+        where verifier in (select judge from judge_standing where is_passed)
+        group by candidate_id, step, verifier)
+    where verdict < 0
+    group by candidate_id),"""
 # {n_required} and {cause} come from the review causes. `c` holds all candidates of the touched pairs.
 _DERIVE = """
 with screened as (
@@ -66,6 +83,7 @@ votes as (
     from touched_rule_votes v join rule_status s using (rule_id)
     where s.status = 'approved' group by v.pair_id),
 judged as (select pair_id from ({judgments}) current_ones),
+{wrong_steps}
 -- a pair that was sent back waits for as many answers as it lost
 sent_back as (select pair_id, max(n_required) as n_again from touched_send_backs group by pair_id),
 review_facts as (
@@ -73,11 +91,12 @@ review_facts as (
            coalesce(a.n_answers, 0) as n_answers, coalesce(a.n_distinct_grades, 0) as n_distinct_grades,
            coalesce(a.n_revised, 0) as n_revised, coalesce(a.n_discarded, 0) as n_discarded,
            coalesce(a.n_cannot_tell, 0) as n_cannot_tell, coalesce(v.n_vote_grades, 0) as n_vote_grades, b.n_again,
+           {n_wrong_steps} as n_wrong_steps,
            -- a fixed draw per pair: the first 8 hex digits of its hash over 2^32
            coalesce(try_cast('0x' || substr(c.pair_id, 3, 8) as ubigint), 0) / 4294967296.0 as audit_draw
     from c
     left join touched_pairs p using (pair_id) left join answers a using (pair_id) left join votes v using (pair_id)
-    left join sent_back b using (pair_id)),
+    left join sent_back b using (pair_id) {join_wrong_steps}),
 needs as (
     select *, greatest({n_required}, coalesce(n_again, 1)) as n_required,
            concat_ws(', ', case when n_again is not null then 'sent_back' end, nullif({cause}, '')) as cause
@@ -110,10 +129,11 @@ _CANDIDATES = "select rowid as place, candidate_id, pair_id, grade, proposer, co
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """The review causes as SQL: how many answers a pair needs, and why."""
+    """The review causes as SQL: how many answers a pair needs, and why; and whether one of them asks judges."""
 
     n_required: str
     cause: str
+    asks_judges: bool = False
 
 
 def read_causes(connection: duckdb.DuckDBPyConnection) -> Causes:
@@ -127,7 +147,9 @@ def read_causes(connection: duckdb.DuckDBPyConnection) -> Causes:
     checked = [(name, check_predicate(text, columns=REVIEW_FACT_COLUMNS), n) for name, text, n in rows]
     required = ", ".join(f"case when ({sql}) then {int(n)} else 1 end" for _, sql, n in checked)
     names = ", ".join(f"case when ({sql}) then '{name.replace(chr(39), '')}' end" for name, sql, _ in checked)
-    return Causes(f"greatest(1, {required})", f"array_to_string(list_filter([{names}], lambda x: x is not null), ', ')")
+    asks_judges = any(JUDGED_COLUMN in columns_named(text, REVIEW_FACT_COLUMNS) for _, text, _ in rows)
+    listed = f"array_to_string(list_filter([{names}], lambda x: x is not null), ', ')"
+    return Causes(f"greatest(1, {required})", listed, asks_judges)
 
 
 def touched_pairs(
@@ -136,14 +158,20 @@ def touched_pairs(
     """Return the keys of the pairs whose standing the inserted rows can change; None for all of them."""
     if inserted.get("review_causes"):
         return None
+    verdicts, cards = inserted.get("step_verdicts", []), inserted.get("judge_cards", [])
+    asks_judges = bool(verdicts or cards) and read_causes(connection).asks_judges
+    if cards and asks_judges:
+        return None
     found: list[Keys] = []
     for table, parts in inserted.items():
         column = TOUCHING.get(table)
         if column is not None:
             found += [keys_of(rows[column]) for rows in parts]
-    for rows in inserted.get("screenings", []):
+    for rows in [*inserted.get("screenings", []), *(verdicts if asks_judges else [])]:
         places = indexes.ids("candidates").find(np.unique(keys_of(rows["candidate_id"])))
-        found.append(_keys_at(connection, places))
+        known = places[places < FIRST_LOCAL]  # of the candidates that are inserted here the pairs are known already
+        if len(known):
+            found.append(_keys_at(connection, known))
     for rows in inserted.get("approvals", []):
         found.append(_keys_voted(connection, rows))
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
@@ -164,7 +192,8 @@ def derive(
         chunk = np.unique(keys_of(candidates["pair_id"]))
         found = {table: indexes.index(table, "pair_id").find(chunk) for table in FOUND_BY_PAIR}
         found["pairs"] = indexes.ids("pairs").find(chunk)
-        found["screenings"] = indexes.index("screenings", "candidate_id").find(keys_of(candidates["candidate_id"]))
+        for table in _tables_by_candidate(causes):
+            found[table] = indexes.index(table, "candidate_id").find(keys_of(candidates["candidate_id"]))
         for table, table_places in found.items():
             connection.register(f"{table}_places", pa.table({"place": table_places}))
         conditions = {table: f"rowid in (from {table}_places)" for table in found}
@@ -185,13 +214,19 @@ def derive_by_scanning(connection: duckdb.DuckDBPyConnection, first: int, last: 
     candidates = connection.sql(f"{_CANDIDATES} where {of_pair} order by rowid").to_arrow_table()
     connection.register("rebuilt_candidates", candidates)
     conditions = dict.fromkeys((*FOUND_BY_PAIR, "pairs"), of_pair)
-    conditions["screenings"] = "candidate_id in (select candidate_id from rebuilt_candidates)"
+    of_candidate = "candidate_id in (select candidate_id from rebuilt_candidates)"
+    conditions.update(dict.fromkeys(_tables_by_candidate(causes), of_candidate))
     try:
         derived = _derived(connection, candidates, conditions, causes)
     finally:
         connection.unregister("rebuilt_candidates")
     is_asked = (derived["place"].to_numpy() >= first) & (derived["place"].to_numpy() < last)
     return derived.filter(pa.array(is_asked))
+
+
+def _tables_by_candidate(causes: Causes) -> tuple[str, ...]:
+    """Return the tables the derivation looks up by candidate: verdicts of judges only where they are asked for."""
+    return ("screenings", "step_verdicts") if causes.asks_judges else ("screenings",)
 
 
 def _derived(
@@ -206,6 +241,9 @@ def _derived(
         judgments=current_judgments_sql("touched_judgments", "standing"),
         n_required=causes.n_required,
         cause=causes.cause,
+        wrong_steps=_WRONG_STEPS if causes.asks_judges else "",
+        n_wrong_steps="coalesce(w.n_wrong_steps, 0)" if causes.asks_judges else "0",
+        join_wrong_steps="left join wrong_steps w using (candidate_id)" if causes.asks_judges else "",
     )
     connection.register("c", candidates)
     try:

@@ -26,6 +26,7 @@ ALSO_INDEXED: Mapping[str, tuple[str, ...]] = {
     "candidates": ("pair_id",),
     "comments": ("candidate_id",),
     "screenings": ("candidate_id",),
+    "step_verdicts": ("candidate_id",),
     "responses": ("pair_id",),
     "send_backs": ("pair_id",),
     "judgments": ("pair_id",),

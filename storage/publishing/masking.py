@@ -77,7 +77,13 @@ FACTS: Mapping[str, Mask] = {
     "ingest_rejects": Mask("source line reason run_id created_at", blank="ingest_reject_id value record"),
     "instructions": Mask("instruction_id text parent_id operator generation run_id created_at"),
     "instruction_scores": Mask(
-        "instruction_score_id instruction_id split metric n run_id created_at", test_blank="value", test=BY_OWN_SPLIT
+        "instruction_score_id instruction_id split metric n run_id created_at",
+        test_blank="value low high",
+        test=BY_OWN_SPLIT,
+    ),
+    "instruction_edits": Mask(
+        "instruction_edit_id instruction_id parent_id other_parent_id operator attempt generation proposer labeller "
+        "is_accepted reason change gain gain_low gain_high example_pair_ids llm_call_id run_id created_at"
     ),
     "rules": Mask("rule_id text condition grade parent_id origin run_id created_at"),
     "rule_votes": Mask("rule_vote_id rule_id pair_id grade run_id created_at"),
@@ -90,7 +96,10 @@ FACTS: Mapping[str, Mask] = {
         "candidate_id pair_id grade steps rule_ids confidence proposer instruction_id llm_call_id run_id created_at"
     ),
     "screenings": Mask("screening_id candidate_id screen is_passed score matched_id reason run_id created_at"),
-    "step_verdicts": Mask("step_verdict_id candidate_id step verdict verifier run_id created_at"),
+    "step_verdicts": Mask(
+        "step_verdict_id candidate_id step verdict verifier run_id created_at reference reference_digest aligned_to "
+        "error_type explanation llm_call_id"
+    ),
     # Session and counter let anybody who guesses a name find it behind a pseudonym: an act's id is their hash. How
     # often a test pair was answered tells whether its first answer confirmed the candidate, whose grade is here: so an
     # answer on a test pair names neither pair, candidate nor itself (a consensus id is a hash over its answers' ids).
@@ -129,10 +138,12 @@ FACTS: Mapping[str, Mask] = {
     ),
     # an edit, a tier, a rollout judged right: that the row is there tells the grade
     "preferences": Mask(
-        "preference_id pair_id chosen rejected response_id run_id created_at", test=BY_PAIR, no_test_rows=True
+        "preference_id pair_id chosen rejected response_id run_id created_at candidate_id proposer llm_call_id",
+        test=BY_PAIR,
+        no_test_rows=True,
     ),
     "rollouts": Mask(
-        "rollout_id pair_id train_run_id sample completion grade is_right run_id created_at",
+        "rollout_id pair_id train_run_id sample completion grade is_right run_id created_at proposer llm_call_id",
         test=BY_PAIR,
         no_test_rows=True,
     ),
@@ -155,9 +166,11 @@ FACTS: Mapping[str, Mask] = {
         no_test_rows=True,
     ),
     "difficulty_scores": Mask(
-        "difficulty_score_id pair_id train_run_id pass_rate n run_id created_at", test=BY_PAIR, no_test_rows=True
+        "difficulty_score_id pair_id train_run_id pass_rate n run_id created_at proposer",
+        test=BY_PAIR,
+        no_test_rows=True,
     ),
-    "judge_cards": Mask("judge_card_id judge bias value n run_id created_at"),
+    "judge_cards": Mask("judge_card_id judge bias value n run_id created_at low high bound is_passed"),
     # Digests and signatures are over all rows of a tier: where few are test rows, trying their grades finds them.
     "snapshots": Mask("snapshot_id n_rows run_id created_at", blank="manifest_digest", people="account"),
     "tiers": Mask("snapshot_tier_id snapshot_id tier name predicate created_at", blank="digest n_rows"),

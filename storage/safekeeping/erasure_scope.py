@@ -87,6 +87,7 @@ BLANKINGS = (
     Blanking("screenings", _CANDIDATE + " and not is_passed", {"reason": _TEXT}),
     Blanking("responses", _PAIR, {"steps": _STEPS, "reason": _TEXT}),
     Blanking("send_backs", _PAIR, {"reason": _TEXT}),
+    Blanking("step_verdicts", _CANDIDATE, {"explanation": _TEXT}),
     Blanking("comments", _CANDIDATE, {"text": _TEXT}),
     Blanking("judgments", f"{_PAIR} or judgment_id in (from erased_judgments)", {"steps": _STEPS, "reason": _TEXT}),
     Blanking("preferences", _PAIR, {"chosen": _EDIT, "rejected": _EDIT}),
@@ -109,14 +110,14 @@ KEPT: Mapping[str, str] = {
         (
             "verb", "status", "role", "operator", "provider", "model", "kind", "split", "source", "origin", "effect",
             "proposer", "verifier", "screen", "act", "decision", "metric", "judge", "bias", "cause", "code_version",
-            "pseudonym", "name",
+            "pseudonym", "name", "labeller", "reference", "aligned_to", "error_type",
         ),
         _NAMES,
     ),
     **dict.fromkeys(
         (
             "input_digest", "template_digest", "manifest_digest", "digest", "row_hash", "public_key", "signature",
-            "session", "counts", "process", "grade_logprobs",
+            "session", "counts", "process", "grade_logprobs", "reference_digest",
         ),
         _MADE,
     ),
@@ -129,6 +130,8 @@ REPORTED: tuple[tuple[str, str], ...] = (
     ("rule_proposals", "condition"),
     ("rule_proposals", "reason"),
     ("instructions", "text"),
+    ("instruction_edits", "change"),
+    ("instruction_edits", "reason"),
     ("approvals", "reason"),
     ("tiers", "predicate"),
     ("review_causes", "predicate"),
@@ -263,7 +266,10 @@ def _add_what_rests_on_them(connection: duckdb.DuckDBPyConnection) -> None:
     _add(
         connection,
         "erased_calls",
-        f"select llm_call_id from candidates where {_CANDIDATE} and llm_call_id is not null",
+        f"select llm_call_id from candidates where {_CANDIDATE} and llm_call_id is not null "
+        f"union select llm_call_id from step_verdicts where {_CANDIDATE} and llm_call_id is not null "
+        f"union select llm_call_id from rollouts where {_PAIR} and llm_call_id is not null "
+        f"union select llm_call_id from preferences where {_PAIR} and llm_call_id is not null",
     )
 
 

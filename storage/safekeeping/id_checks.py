@@ -41,6 +41,8 @@ class Recipe:
 
 
 _EVALUATED = "(select run_id, json_extract_string(config, '$.snapshot') as snapshot_id from runs) r"
+_SAMPLED = "(select run_id, verb, input_digest from runs) r"
+_SERVED = "verb <> 'rollout'"
 _ERASED_ACCOUNT = "account in (select content_id from erasures where kind = 'account')"
 
 RECIPES: Mapping[str, Recipe] = {
@@ -62,6 +64,16 @@ RECIPES: Mapping[str, Recipe] = {
         erased_kind="ingest_reject",
     ),
     "instructions": Recipe("i", ("text",)),
+    "instruction_edits": Recipe(
+        "ie",
+        ("input_digest", "operator", "parent_id", "attempt"),
+        source="instruction_edits t join (select run_id, input_digest from runs) r using (run_id)",
+    ),
+    "instruction_scores": Recipe(
+        "is",
+        ("input_digest", "instruction_id", "split", "metric"),
+        source="instruction_scores t join (select run_id, input_digest from runs) r using (run_id)",
+    ),
     "rules": Recipe("r", ("text", "condition", "grade")),
     "rule_votes": Recipe("v", ("rule_id", "pair_id")),
     "rule_proposals": Recipe(
@@ -77,6 +89,17 @@ RECIPES: Mapping[str, Recipe] = {
     "screenings": Recipe("s", ("candidate_id", "screen")),
     "responses": Recipe("a", ("account", "session", "sequence"), unless=_ERASED_ACCOUNT),
     "preferences": Recipe("pf", ("response_id",), unless="response_id is null"),
+    "step_verdicts": Recipe("sv", ("candidate_id", "step", "verifier", "reference_digest")),
+    # of served models; whoever trains names a rollout by its training run
+    "rollouts": Recipe(
+        "ro",
+        ("pair_id", "proposer", "setting", "sample"),
+        source="rollouts t join (select run_id, json_extract_string(config, '$.setting') as setting from runs) r "
+        "using (run_id)",
+        unless="proposer is null",
+    ),
+    "difficulty_scores": Recipe("ds", ("run_id", "pair_id"), unless="proposer is null"),
+    "judge_cards": Recipe("jc", ("run_id", "judge", "bias")),
     "predictions": Recipe(
         "pr",
         ("train_run_id", "snapshot_id", "pair_id"),
@@ -100,6 +123,15 @@ JUDGMENT_RECIPES = (
     Recipe("j", ("'import'", "substr(origin, 8)", "pair_id"), unless="not starts_with(origin, 'import:')"),
     Recipe("j", ("'consensus'", "pair_id", "response_ids"), unless="origin <> 'consensus'"),
 )
+# What `afrel rollout` writes beside what served models answer.
+ROLLOUT_RECIPES: Mapping[str, Recipe] = {
+    "rollouts": Recipe(
+        "ro", ("input_digest", "pair_id", "sample"), source=f"rollouts t join {_SAMPLED} using (run_id)", unless=_SERVED
+    ),
+    "difficulty_scores": Recipe(
+        "df", ("input_digest", "pair_id"), source=f"difficulty_scores t join {_SAMPLED} using (run_id)", unless=_SERVED
+    ),
+}
 NOT_RECOMPUTED: Mapping[str, str] = {
     "runs": "drawn at random: a run is an act",
     "jobs": "drawn at random: a job is an act",
@@ -112,11 +144,6 @@ NOT_RECOMPUTED: Mapping[str, str] = {
     "candidate_status": "has its candidate's id",
     "comments": "hashes a session that is not kept",
     "send_backs": "hashes a session that is not kept",
-    "instruction_scores": "nothing writes it yet",
-    "step_verdicts": "nothing writes it yet",
-    "rollouts": "nothing writes it yet",
-    "difficulty_scores": "nothing writes it yet",
-    "judge_cards": "nothing writes it yet",
     "saved_queries": "hashes a session that is not kept",
 }
 
@@ -124,7 +151,7 @@ NOT_RECOMPUTED: Mapping[str, str] = {
 def wrong_ids(connection: duckdb.DuckDBPyConnection, own_ids: Mapping[str, str]) -> list[Finding]:
     """Return a finding for every table with ids that do not follow from their rows. `own_ids`: table -> its id."""
     findings = []
-    recipes = [*RECIPES.items(), *(("judgments", recipe) for recipe in JUDGMENT_RECIPES)]
+    recipes = [*RECIPES.items(), *(("judgments", recipe) for recipe in JUDGMENT_RECIPES), *ROLLOUT_RECIPES.items()]
     for table, recipe in recipes:
         wrong = list(_wrong(connection, table, own_ids[table], recipe))
         if wrong:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from curation.review_policy import DEFAULT_CAUSES, REVIEW_FACT_COLUMNS, Cause, checked_causes
+from curation.review_policy import DEFAULT_CAUSES, REVIEW_FACT_COLUMNS, Cause, check_judges, checked_causes
 from storage.errors import UserError
 from storage.process import maintained
 from storage.sql.predicates import check_predicate, matches
@@ -76,3 +76,22 @@ def test_all_mistakes_are_told_together() -> None:
         "[[review_causes]] 3: n_required = True is not a whole number",
     ):
         assert part in message
+
+
+ASKS_JUDGES = Cause("weak", "confidence < 0.2 or N_Wrong_Steps > 1", 1)
+CARDS = [
+    {"judge": "openai:m", "is_passed": False, "failed": ["length_padding", "over_rating"]},
+    {"judge": "openai:n", "is_passed": False, "failed": ["order"]},
+]
+
+
+def test_a_cause_that_asks_judges_is_refused_without_a_passing_card() -> None:
+    with pytest.raises(UserError, match=r"weak would have judges order the queue .*afrel judge card --model MODEL"):
+        check_judges([*DEFAULT_CAUSES, ASKS_JUDGES], [])
+    with pytest.raises(UserError, match=r"openai:m failed length_padding, over_rating; openai:n failed order"):
+        check_judges([ASKS_JUDGES], CARDS)
+
+
+def test_one_judge_with_a_passing_card_is_enough_and_other_causes_ask_for_none() -> None:
+    check_judges([ASKS_JUDGES], [*CARDS, {"judge": "openai:o", "is_passed": True, "failed": []}])
+    check_judges([*DEFAULT_CAUSES, Cause("said", "proposer = 'n_wrong_steps'", 1)], CARDS)

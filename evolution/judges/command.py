@@ -1,0 +1,172 @@
+"""The verb `judge`: measure a judge, have it judge the steps of rationales, have a critic mend the weak ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
+from evolution.labelling.command import INTERRUPTED, AsJson
+from storage.errors import UserError
+from storage.session import Session, read_scale
+
+if TYPE_CHECKING:
+    from evolution.calls.asking import Served
+    from evolution.calls.budget import Limits
+
+Model = Annotated[str | None, typer.Option(help="Else the role's in afrel.toml [llm].")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rationales.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Calls at a time, at most.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing, ask nothing.")]
+
+judge = typer.Typer(
+    help="Measure judges; let them judge rationales step by step; mend weak ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@judge.command()
+def card(
+    ctx: typer.Context,
+    model: Model = None,
+    pairs: Annotated[int, typer.Option(min=30, help="Judged train pairs to ask about, each in five forms.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the draw of the pairs.")] = 0,
+    concurrency: Concurrency = 64,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
+    show: Annotated[bool, typer.Option("--show", help="Show the cards there are; ask nothing.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what moves a judge that should not: length, repeated words, order, wording; and whether it over-rates.
+
+    Example: afrel -w shop judge card --model large --pairs 200
+    """
+    from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
+    from evolution.judges.card_run import CardPlan, make_card
+    from evolution.judges.told import print_card, print_cards
+    from storage.people.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    if show:
+        with session.store() as store:
+            print_cards(store, as_json=as_json)
+        return
+    limits = Limits(max_cost, max_tokens, max_requests)
+    served = _served(session, "judge", model, concurrency=concurrency, limits=limits, verb="card")
+    with session.store() as store, _going_on("card"):
+        plan = CardPlan(read_scale(store), served, pairs, seed)
+        with burn_bar("asking the judge") as shown:
+            report = make_card(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    print_card(report, is_dry=dry_run, as_json=as_json)
+
+
+@judge.command()
+def steps(
+    ctx: typer.Context,
+    model: Model = None,
+    limit: Limit = None,
+    concurrency: Concurrency = 64,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have each step of a rationale judged against the expert's word or the approved rules; train pairs only.
+
+    Example: afrel -w shop judge steps --limit 500 --max-cost 2
+    """
+    from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
+    from evolution.judges.step_run import StepPlan, judge_steps
+    from evolution.judges.told import print_steps
+    from storage.people.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    limits = Limits(max_cost, max_tokens, max_requests)
+    served = _served(session, "judge", model, concurrency=concurrency, limits=limits, verb="steps")
+    with session.store() as store, _going_on("steps"):
+        plan = StepPlan(read_scale(store), served, limit)
+        with burn_bar("judging steps") as shown:
+            report = judge_steps(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    print_steps(report, is_dry=dry_run, as_json=as_json)
+
+
+@judge.command()
+def refine(
+    ctx: typer.Context,
+    model: Model = None,
+    limit: Limit = None,
+    concurrency: Concurrency = 64,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have rationales with a step found wrong audited and written anew for the same grade, kept as preferences.
+
+    Example: afrel -w shop judge refine --limit 200
+    """
+    from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
+    from evolution.judges.refine_run import RefinePlan, refine_rationales
+    from evolution.judges.told import print_refined
+    from storage.people.accounts import Act
+
+    session: Session = ctx.obj
+    session.allow(Act.PREPARE)
+    limits = Limits(max_cost, max_tokens, max_requests)
+    served = _served(session, "critic", model, concurrency=concurrency, limits=limits, verb="refine")
+    with session.store() as store, _going_on("refine"):
+        plan = RefinePlan(read_scale(store), served, limit)
+        with burn_bar("refining") as shown:
+            report = refine_rationales(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    print_refined(report, is_dry=dry_run, as_json=as_json)
+
+
+def _served(session: Session, role: str, model: str | None, *, concurrency: int, limits: Limits, verb: str) -> Served:
+    """Return the server a role is asked at; UserError where no model is named."""
+    from evolution.calls.asking import Served
+    from evolution.calls.llm_config import read_llm_config
+    from evolution.calls.openai_llm import OpenAILLM
+
+    config = read_llm_config(session.workspace.config.get("llm", {}), role)
+    named = model or config.model
+    if not named:
+        raise UserError(
+            f"no model named for the {role}. Name one: afrel judge {verb} --model MODEL, "
+            f"or model = … in afrel.toml [llm.roles.{role}]"
+        )
+    return Served(
+        llm=OpenAILLM(config),
+        model=named,
+        parameters=config.parameters,
+        spool_dir=session.workspace.spool_dir,
+        seed=config.seed,
+        concurrency=concurrency,
+        limits=limits,
+        prices=config.prices,
+    )
+
+
+@contextmanager
+def _going_on(verb: str) -> Iterator[None]:
+    """Say how to go on when the user interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = f"afrel: interrupted. What was answered is kept; go on: afrel judge {verb}"
+        print(told, file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
