@@ -62,7 +62,7 @@ def _line(run: RunDirectory) -> RunLine:
         snapshot_id=described["snapshot_id"],
         started_from=described.get("started_from", {}).get("run_id") or described["config"]["model"],
         n_rows=described["n_rows"],
-        done=progress.get("done"),
+        done=described.get("n_steps", progress.get("done")),  # the last steps may not have been told
         total=progress.get("total"),
         loss=progress.get("loss"),
         seconds=described.get("seconds", progress.get("seconds")),

@@ -19,7 +19,7 @@ def made(tmp_path):
 
 
 def test_runs_are_told_the_latest_first_and_by_what_they_go_on_from(made, tmp_path) -> None:
-    made("run_1", seconds=3.5).write_progress(done=150, total=150, loss=0.25, seconds=3.4)
+    made("run_1", seconds=3.5, n_steps=150).write_progress(done=140, total=150, loss=0.25, seconds=3.4)
     made("run_2", method="grpo", started_from={"run_id": "run_1"})
     second, first = list_runs(tmp_path)
     assert (first.run_id, first.status, first.started_from) == ("run_1", RunStatus.FINISHED, "tiny")
