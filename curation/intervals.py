@@ -26,6 +26,13 @@ def wilson(n_hits: int, n: int) -> Interval | None:
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
+def paired_change(n: int, *, n_lost: int, n_won: int) -> Interval:
+    """Return the interval of the change of a share over `n` pairs seen twice (Bonett and Price 2012)."""
+    lost, won = (n_lost + 1) / (n + 2), (n_won + 1) / (n + 2)
+    half = Z_95 * sqrt(max(0.0, lost + won - (won - lost) ** 2) / (n + 2))
+    return Interval(max(-1.0, won - lost - half), min(1.0, won - lost + half))
+
+
 def mean_interval(mean: float, variance: float | None, n: int) -> Interval | None:
     """Return Student's interval of a mean of n independent values of this sample variance; None under two of them."""
     if n < 2 or variance is None:

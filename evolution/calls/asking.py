@@ -91,6 +91,22 @@ class Asked:
             "used": self.burn or None,
         }
 
+    def tell(self, *, again: str, lost: str = "") -> None:
+        """Print it for people: `again` is the command that goes on, `lost` what the failed ones lack."""
+        if self.n_held or self.n_drained:
+            print(f"{self.n_held} replies were paid for before; {self.n_drained} came from a spool")
+        if self.n_in_flight:
+            print(
+                f"{self.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again"
+            )
+        if self.failures:
+            reasons = "; ".join(f"{n} {reason}" for reason, n in self.failures.most_common())
+            print(f"{self.n_failed} failed{lost}: {reasons}. Try those again: {again}")
+        if self.burn:
+            print(f"used: {self.burn}")
+        if self.stopped:
+            print(f"{self.stopped}: {again}")
+
     def drain(self, store: Store, folder: Path) -> None:
         """Take in what earlier runs left on their spools."""
         drained = drain_calls(store, folder)

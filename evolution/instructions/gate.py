@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
-from curation.intervals import Z_95, Interval
+from curation.intervals import Interval, paired_change
 from evolution.instructions.scores import UNLABELLED, Ints, Mask
 
 
@@ -49,13 +48,6 @@ class Change:
             f"{self.name}: right on {after} of {self.n} pairs, {self.n_right_before} before "
             f"(change {change:+.0%}, {sure.low:+.0%} to {sure.high:+.0%})"
         )
-
-
-def paired_change(n: int, *, n_lost: int, n_won: int) -> Interval:
-    """Return the interval of the change of a share over `n` pairs seen twice (Bonett and Price 2012)."""
-    lost, won = (n_lost + 1) / (n + 2), (n_won + 1) / (n + 2)
-    half = Z_95 * sqrt(max(0.0, lost + won - (won - lost) ** 2) / (n + 2))
-    return Interval(max(-1.0, won - lost - half), min(1.0, won - lost + half))
 
 
 def changes(slices: Sequence[Slice], truth: Ints, parent: Ints, child: Ints, rows: Mask) -> list[Change]:

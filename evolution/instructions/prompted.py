@@ -165,7 +165,7 @@ def _merge(situation: Situation) -> _Question | Refusal:
     def read(text: str) -> Written | Refusal:
         return _whole(read_reply(WholeReply, text), situation, f"merged with {other.instruction_id}")
 
-    return _Question(_block("other_instruction", other.text), reply_schema(WholeReply), read)
+    return _Question(f"The other version:\n\n{other.text}", reply_schema(WholeReply), read)
 
 
 def _simplify(situation: Situation) -> _Question | Refusal:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from evolution.calls.asking import Asked
 from evolution.instructions.estimate import EvolveEstimate
 from evolution.instructions.ground import Ground
 from evolution.instructions.plan import EvolvePlan
@@ -34,16 +35,15 @@ def print_evolved(report: EvolveReport, plan: EvolvePlan, *, as_json: bool) -> N
     for reason, n in report.turned_away.most_common():
         print(f"{n} turned away: {reason}")
     calls = report.calls
-    print(f"{calls.n_exchanges} exchanges, {calls.n_held} replies were paid for before")
-    if report.n_in_flight:
-        print(f"{report.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again")
-    if calls.failures:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in calls.failures.most_common())
-        print(f"{calls.n_failed} calls failed: {reasons}")
-    if report.burn:
-        print(f"used: {report.burn}")
-    if report.stopped:
-        print(f"{report.stopped}: afrel evolve")
+    asked = Asked(
+        n_held=calls.n_held,
+        n_drained=report.n_drained,
+        n_in_flight=report.n_in_flight,
+        stopped=report.stopped,
+        burn=report.burn,
+        failures=calls.failures,
+    )
+    asked.tell(again="afrel evolve")
     _print_best(report)
 
 

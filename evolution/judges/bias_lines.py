@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, variance
 
-from curation.intervals import Interval, mean_interval, wilson
-from evolution.instructions.gate import paired_change
+from curation.intervals import Interval, mean_interval, paired_change, wilson
 from evolution.judges.perturbations import Bias
 from storage.grades import Scale
 

@@ -48,7 +48,7 @@ def print_card(report: CardReport, *, is_dry: bool, as_json: bool) -> None:
             print(_told_line(line))
         if lines:
             print(_told_standing(report.judge, is_passed=report.is_passed))
-        _tell_asked(report.asked, again="afrel judge card")
+        report.asked.tell(again="afrel judge card")
     if not is_dry and not report.finished_before and not report.lines and report.asked.stopped is None:
         raise typer.Exit(1)
 
@@ -94,7 +94,7 @@ def print_steps(report: StepReport, *, is_dry: bool, as_json: bool) -> None:
         print(f"{judged}, {report.n_wrong} of them wrong{': ' + errors if errors else ''}")
         if not report.has_card:
             print(_told_standing(report.judge, is_passed=False))
-        _tell_asked(report.asked, again="afrel judge steps")
+        report.asked.tell(again="afrel judge steps")
     _exit_if_all_failed(report.asked)
 
 
@@ -120,7 +120,7 @@ def print_refined(report: RefineReport, *, is_dry: bool, as_json: bool) -> None:
             f"{report.n_refined} of {report.n_weak} weak rationales refined by {report.critic} and kept as "
             f"preferences, {report.n_sound} found sound"
         )
-        _tell_asked(report.asked, again="afrel judge refine")
+        report.asked.tell(again="afrel judge refine")
     _exit_if_all_failed(report.asked)
 
 
@@ -159,20 +159,6 @@ def _print_json(counts: dict[str, Any], asked: Asked, estimate: Estimate | None)
 def _tell_estimate(estimate: Estimate | None) -> None:
     if estimate is not None and estimate.n_calls:
         print(estimate.told())
-
-
-def _tell_asked(asked: Asked, *, again: str) -> None:
-    if asked.n_held or asked.n_drained:
-        print(f"{asked.n_held} replies were paid for before; {asked.n_drained} came from a spool")
-    if asked.n_in_flight:
-        print(f"{asked.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again")
-    if asked.failures:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in asked.failures.most_common())
-        print(f"{asked.n_failed} failed: {reasons}. Try those again: {again}")
-    if asked.burn:
-        print(f"used: {asked.burn}")
-    if asked.stopped:
-        print(f"{asked.stopped}: {again}")
 
 
 def _exit_if_all_failed(asked: Asked) -> None:

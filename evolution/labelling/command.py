@@ -164,14 +164,14 @@ def _print_labelled(
         return
     grades = ", ".join(f"{n} of grade {grade}" for grade, n in sorted(report.grades.items()))
     print(f"{report.n_labelled} of {report.n_pairs} pairs labelled by {proposer}{': ' + grades if grades else ''}")
-    if report.n_held_replies or report.n_drained:
-        print(f"{report.n_held_replies} replies were paid for before; {report.n_drained} came from a spool")
-    if report.n_in_flight:
-        print(f"{report.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again")
-    if report.n_failed:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in report.failures.most_common())
-        print(f"{report.n_failed} failed and have no candidate: {reasons}. Try those again: {_again(plan)}")
-    if report.burn:
-        print(f"used: {report.burn}")
-    if report.stopped:
-        print(f"{report.stopped}: {_again(plan)}")
+    from evolution.calls.asking import Asked
+
+    asked = Asked(
+        n_held=report.n_held_replies,
+        n_drained=report.n_drained,
+        n_in_flight=report.n_in_flight,
+        stopped=report.stopped,
+        burn=report.burn,
+        failures=report.failures,
+    )
+    asked.tell(again=_again(plan), lost=" and have no candidate")

@@ -6,9 +6,9 @@ model a floor to beat.
 
 from __future__ import annotations
 
-from evolution.labelling.request import MAX_LISTED_RULES, LabelMaterial, reply_json
 from evolution.calls.llm import Reply, Request, Usage
 from evolution.labelling.rationale import cited_rules, write_rationale
+from evolution.labelling.request import MAX_LISTED_RULES, LabelMaterial, reply_json
 
 PROVIDER = "lexical"
 

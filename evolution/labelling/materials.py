@@ -12,9 +12,9 @@ import polars as pl
 from curation.features import FEATURE_SCHEMA, evidence_line
 from curation.rules import ABSTAIN, Rule, vote_matrix
 from evolution.labelling.grading import Grader, fit_grader
+from evolution.labelling.rationale import VotingRule
 from evolution.labelling.request import LabelMaterial
 from evolution.prompts import load_prompt
-from evolution.labelling.rationale import VotingRule
 from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id

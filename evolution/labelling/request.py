@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.completion import Completion, Step, escape_block, implied_grade, one_line, render
-from evolution.labelling.grading import Proposal
 from evolution.calls.llm import Message, Request
-from evolution.prompts import load_prompt
+from evolution.labelling.grading import Proposal
 from evolution.labelling.rationale import VotingRule
+from evolution.prompts import load_prompt
 from storage.grades import Scale
 from storage.ids import digest
 

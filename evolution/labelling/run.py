@@ -19,17 +19,17 @@ import polars as pl
 from curation.completion import steps_to_json
 from curation.rule_votes import append_votes, vote_rows
 from curation.rules import Rule
-from evolution.labelling.batch_files import waiting_calls
 from evolution.calls.budget import Budget, BudgetSpentError, Limits
-from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls, reply_id
 from evolution.calls.failure_watch import kind_of
 from evolution.calls.held_replies import HeldReplies
-from evolution.labelling.materials import InstructionInForce, fit_on_train, instruction_in_force, materials
-from evolution.labelling.request import ROLE, LabelForm, LabelMaterial, check_label, read_label
+from evolution.calls.llm import LLM
+from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls, reply_id
+from evolution.calls.prices import Price
+from evolution.labelling.batch_files import waiting_calls
 from evolution.labelling.lexical import PROVIDER as LEXICAL
 from evolution.labelling.lexical import LexicalLLM
-from evolution.calls.llm import LLM
-from evolution.calls.prices import Price
+from evolution.labelling.materials import InstructionInForce, fit_on_train, instruction_in_force, materials
+from evolution.labelling.request import ROLE, LabelForm, LabelMaterial, check_label, read_label
 from evolution.rules.book import approved_rules, book_digest
 from storage.clock import now
 from storage.errors import UserError

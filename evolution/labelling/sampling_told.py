@@ -79,14 +79,4 @@ def _tell(report: RolloutReport, estimate: Estimate | None, *, again: str) -> No
     if report.pass_rates:
         shown = ", ".join(f"pass@{k} {rate:.3f}" for k, rate in enumerate(report.pass_rates, 1))
         print(f"{shown} over {report.n_judged} judged train pairs; {report.n_scored} new difficulty scores")
-    if asked.n_held or asked.n_drained:
-        print(f"{asked.n_held} replies were paid for before; {asked.n_drained} came from a spool")
-    if asked.n_in_flight:
-        print(f"{asked.n_in_flight} requests were in flight when an earlier run was cut short; they were asked again")
-    if asked.failures:
-        reasons = "; ".join(f"{n} {reason}" for reason, n in asked.failures.most_common())
-        print(f"{asked.n_failed} failed and left no rollout: {reasons}. Try those again: {again}")
-    if asked.burn:
-        print(f"used: {asked.burn}")
-    if asked.stopped:
-        print(f"{asked.stopped}: {again}")
+    asked.tell(again=again, lost=" and left no rollout")

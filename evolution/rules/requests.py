@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curation.completion import escape_block, one_line
 from curation.features import evidence_line
 from curation.rules import Rule, make_rule
-from evolution.rules.disagreements import Cluster
 from evolution.calls.llm import Message, Request
 from evolution.prompts import load_prompt
+from evolution.rules.disagreements import Cluster
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import digest

@@ -40,6 +40,8 @@ BY_COLUMN: Mapping[str, str] = {
 # (table, column) -> the tables one of which holds it, where the column's name does not say
 BY_PLACE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("instructions", "parent_id"): ("instructions",),
+    ("instruction_edits", "parent_id"): ("instructions",),
+    ("instruction_edits", "other_parent_id"): ("instructions",),
     ("rules", "parent_id"): ("rules",),
     ("rule_proposals", "parent_id"): ("rules",),
     ("responses", "target_id"): ("responses",),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evolution.calls.chat_protocol import MAX_REPLY_CHARACTERS, chat_body, read_chat
-from evolution.labelling.request import label_schema
 from evolution.calls.llm import Message, Request
+from evolution.labelling.request import label_schema
 from tests.evolution.conftest import SCALE, completion, label_text
 
 GRADES = frozenset({"0", "1", "2"})

@@ -8,10 +8,10 @@ import traceback
 import pytest
 
 from benchmarks.chat_server import HttpReply, chat_server
-from evolution.labelling.request import label_schema
 from evolution.calls.llm import Message, Request
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_llm import OpenAILLM
+from evolution.labelling.request import label_schema
 from storage.errors import UserError
 from tests.evolution.conftest import KEY, SCALE, ChatServer, completion, label_text
 

@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.chat_server import ChatService, HttpReply, HttpRequest, chat_server
 from evolution.calls.budget import Budget, BudgetSpentError, Limits
-from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls, reply_id
-from evolution.labelling.request import label_schema
 from evolution.calls.llm import Message, Request
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_llm import OpenAILLM
+from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls, reply_id
+from evolution.labelling.request import label_schema
 from storage.errors import UserError
 from storage.spool import drain
 from storage.store import Store

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evolution.instructions.gate import Slice, changes, paired_change, regressions
+from curation.intervals import paired_change
+from evolution.instructions.gate import Slice, changes, regressions
 from evolution.instructions.scores import UNLABELLED
 
 ALL = np.ones(8, np.bool_)

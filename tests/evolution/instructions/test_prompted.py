@@ -6,16 +6,18 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 
 from evolution.instructions.operators import OPERATORS
 from evolution.instructions.prompted import Asked, EditForm
-from evolution.instructions.sections import Sections, parse_sections
+from evolution.instructions.sections import Case, Sections, parse_sections
 from evolution.instructions.situation import Refusal, Situation, Version, Written
 from storage.safekeeping.erasure_calls import Wording
 from storage.store import Store
 from tests.evolution.conftest import fill
 from tests.evolution.instructions.shop import PLAIN, seen, sentence, situation, started
+from tests.prompt_blocks import HOSTILE, assert_shut, read_blocks
 
 FORM = EditForm("m", {"temperature": 0.0})
 
@@ -132,6 +134,28 @@ def test_a_smuggled_block_in_a_sentence_is_cut_out(here: Situation) -> None:
     assert isinstance(written, Written)
     (line,) = parse_sections(written.text).constraints
     assert "<" not in line and "＜" not in line and "\n" not in line
+
+
+def test_no_text_of_a_pair_leaves_its_block_in_any_prompt(here: Situation) -> None:
+    """Every string of the injection tests as query and title of wrong pairs, twenty at a time, and as cases."""
+    wrong = here.errors.wrong["pair_id"].to_list()
+    for at in range(0, len(HOSTILE), len(wrong)):
+        texts = dict(zip(wrong, (HOSTILE * 2)[at:], strict=False))
+        spoilt = pl.col("pair_id").replace_strict(texts, default="red mug", return_dtype=pl.String)
+        train = here.errors.train.with_columns(query=spoilt, title=spoilt)
+        where = replace(here, errors=replace(here.errors, train=train))
+        for operator in ("add_constraint", "sharpen_boundary", "critic"):
+            system, user = (one.content for one in asked(operator, where).request.messages)
+            n_blocks, n_shown = (len(where.errors.clusters), 3) if operator == "critic" else (1, 6)
+            assert_shut(user, ["pairs"] * n_blocks, n_lines={})
+            # five lines a pair, a blank one between two
+            assert all(len(lines) == 6 * n_shown - 1 for _, lines in read_blocks(user).blocks)
+            assert_shut(system, [], n_lines={})
+        cases = tuple(Case(text, text, "2 (fully), not 1 (partly): all met") for text in texts.values())
+        text = Sections(PLAIN, cases=cases).render()
+        assert_shut(text, ["case"] * len(cases), n_lines={})
+        assert [len(lines) for _, lines in read_blocks(text).blocks] == [3] * len(cases)
+        assert len(parse_sections(text).cases) == len(cases)
 
 
 def test_there_is_nothing_to_ask_where_nothing_is_wrong_or_all_was_tried(here: Situation) -> None:

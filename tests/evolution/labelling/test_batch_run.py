@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from benchmarks.chat_server import ChatService, HttpReply, HttpRequest, chat_server, completion
-from evolution.labelling.batch_files import open_batches
-from evolution.labelling.batch_run import CollectReport, SubmitReport, collect_batches, submit_labels
 from evolution.calls.budget import Limits
-from evolution.calls.paid_calls import drain_calls
-from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_batches import OpenAIBatches
 from evolution.calls.openai_llm import OpenAILLM
+from evolution.calls.paid_calls import drain_calls
 from evolution.calls.prices import Price
 from evolution.calls.server_access import ServerAccess
+from evolution.labelling.batch_files import open_batches
+from evolution.labelling.batch_run import CollectReport, SubmitReport, collect_batches, submit_labels
+from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
 from storage.errors import UserError
 from storage.safekeeping import doctor_files
 from storage.safekeeping.erasure_calls import Wording, clean_spools
 from storage.store import Store
-from tests.evolution.labelling.batch_provider import BatchProvider, answered, expired
 from tests.evolution.conftest import KEY, SCALE, fill, label_text
+from tests.evolution.labelling.batch_provider import BatchProvider, answered, expired
 
 PRICES = {"m": Price(prompt=1.0, completion=10.0, batch_rate=0.5)}
 

@@ -16,11 +16,11 @@ import pytest
 
 from benchmarks.chat_server import ChatService, HttpReply, HttpRequest, chat_server, completion
 from evolution.calls.budget import Limits
-from evolution.labelling.estimate import estimate_labels
-from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
 from evolution.calls.llm_config import LlmConfig
 from evolution.calls.openai_llm import OpenAILLM
 from evolution.calls.prices import Price
+from evolution.labelling.estimate import estimate_labels
+from evolution.labelling.run import LabelPlan, LabelReport, label_pairs
 from storage.store import Store
 from tests.conftest import ROOT, Afrel
 from tests.evolution.conftest import SCALE, fill, label_text

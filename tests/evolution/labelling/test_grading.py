@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from evolution.labelling.grading import fit_grader
-from tests.evolution.test_rule_mining import SCALE, frame
+from tests.evolution.rules.test_mining import SCALE, frame
 
 NO_VOTES = np.zeros((0, 0), bool)
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from curation.completion import Completion, implied_grade, parse, render
 from evolution.labelling.grading import Proposal
-from evolution.labelling.request import LabelForm, LabelMaterial, UnusableReplyError, check_label, read_label
 from evolution.labelling.lexical import LexicalLLM
 from evolution.labelling.rationale import VotingRule, write_rationale
+from evolution.labelling.request import LabelForm, LabelMaterial, UnusableReplyError, check_label, read_label
 from tests.evolution.conftest import SCALE, label_text
-from tests.evolution.test_rule_mining import PLAIN
+from tests.evolution.rules.test_mining import PLAIN
 
 RULES = (
     VotingRule("r_aaaa000000000001", "Where the colour conflicts, the grade is 1 (partly).", 1, 2.0),

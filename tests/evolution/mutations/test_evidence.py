@@ -10,8 +10,8 @@ import pytest
 from evolution.mutations import OPERATORS, Evidence, Operator, Side, rewrite
 from evolution.mutations.operator import SourceDoc, SourcePair
 from evolution.mutations.operators import Original
-from evolution.prompts import load_prompt
 from evolution.mutations.verifier import READS, PairText
+from evolution.prompts import load_prompt
 from tests.evolution.mutations.shop import CORPUS, FOUR
 
 ORIGINALS = [

@@ -6,12 +6,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.evolution.mutations.test_verifier import judged
 
 from evolution.mutations import OPERATORS, Corpus, Operator, Side, rewrite
 from evolution.mutations.operators import Original
 from evolution.mutations.verifier import Claim, PairText, fit_verifier
 from tests.evolution.mutations.shop import CORPUS, FOUR
+from tests.evolution.mutations.test_verifier import judged
 
 HOSTILE = [
     "",

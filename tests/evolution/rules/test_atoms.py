@@ -10,7 +10,7 @@ import polars as pl
 from curation.rules import FEATURE_COLUMNS
 from evolution.rules.atoms import read_atoms
 from storage.sql.predicates import matches
-from tests.evolution.test_rule_mining import frame
+from tests.evolution.rules.test_mining import frame
 
 
 def some_features() -> pl.DataFrame:

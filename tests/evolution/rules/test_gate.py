@@ -8,7 +8,7 @@ import polars as pl
 
 from curation.rules import Rule, make_rule
 from evolution.rules.gate import Gate, held_out_queries
-from tests.evolution.test_rule_mining import frame
+from tests.evolution.rules.test_mining import frame
 
 N = 120
 HELD_OUT = held_out_queries(f"q_{i}" for i in range(N))

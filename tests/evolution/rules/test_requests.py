@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from curation.rules import FEATURE_COLUMNS, Rule, make_rule
-from evolution.rules.disagreements import Cluster
 from evolution.prompts import load_prompt
+from evolution.rules.disagreements import Cluster
 from evolution.rules.requests import RuleMaterial, check_rule, read_rule, rule_request, rule_schema, said_of
-from tests.evolution.test_rule_mining import PLAIN, SCALE
+from tests.evolution.rules.test_mining import PLAIN, SCALE
 
 TEXTS = {"query": "red mug", "title": "blue mug", "root_query_id": "q_1"}
 
