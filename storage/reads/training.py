@@ -31,6 +31,8 @@ READS = {
         group by o.pair_id order by o.pair_id
         """
     ),
+    # Which of some pairs there are: rollouts on pairs of another workspace would be read by nobody.
+    "known_pairs": Read("select pair_id from pairs where list_contains($pair_ids, pair_id)"),
     # A trained model's own answers on train pairs: what preferences are made of.
     "train_rollouts": Read(
         """

@@ -53,7 +53,7 @@ def rollout(
     from trainers.ranker import load_ranker, require_scale
     from trainers.rollouts.completions import Sampling
     from trainers.rollouts.pass_curve import curve_rows
-    from trainers.rollouts.run import asked_of, roll_out
+    from trainers.rollouts.run import asked_of, require_known, roll_out
     from trainers.run_directory import open_run
     from trainers.snapshot_rows import load
 
@@ -77,6 +77,7 @@ def rollout(
                 told: dict[str, Any] = {"run_id": found.run_id, "n_pairs": len(asked), **settings}
                 print(json.dumps(told) if as_json else f"{len(asked)} {split} pairs, {samples} completions each")
                 return
+            require_known(store, asked, manifest.snapshot_id)
             config = {"run": found.run_id, "snapshot": manifest.snapshot_id, **settings}
             with start_run(store, verb="rollout", config=config, input_digest=key, account=session.account) as started:
                 held = {row["pair_id"] for row in store.read("rollout_counts", input_digest=key).to_pylist()}

@@ -59,6 +59,17 @@ def asked_of(rows: Dataset, ranker: Ranker, *, limit: int | None) -> list[Asked]
     return sorted(asked, key=lambda one: (-len(one.prompt), one.pair_id))
 
 
+def require_known(store: Store, asked: Sequence[Asked], snapshot_id: str) -> None:
+    """Return when the pairs are this workspace's, told by a few of them; UserError for another's."""
+    looked_at = [one.pair_id for one in asked[:: max(1, len(asked) // 20)]]
+    missing = set(looked_at) - set(store.read("known_pairs", pair_ids=looked_at).column("pair_id").to_pylist())
+    if missing:
+        raise UserError(
+            f"snapshot {snapshot_id} has pairs that are not in this workspace, such as {min(missing)}: rollouts on "
+            "them could not be used. Name a snapshot that was cut here: afrel rollout RUN --snapshot S"
+        )
+
+
 def roll_out(
     store: Store,
     ranker: Ranker,

@@ -2,11 +2,12 @@ from datetime import datetime
 
 import pytest
 
+from storage.errors import UserError
 from storage.store import Store
 from tests.trainers.conftest import SCALE
 from trainers.ranker import load_ranker
 from trainers.rollouts.completions import Sampling
-from trainers.rollouts.run import Asked, Summary, asked_of, roll_out, rollout_rows, summarise
+from trainers.rollouts.run import Asked, Summary, asked_of, require_known, roll_out, rollout_rows, summarise
 from trainers.snapshot_rows import load
 
 SAMPLING = Sampling(n_samples=32, temperature=1.2, top_k=0, max_tokens=4)  # 4 pairs are sampled together
@@ -82,6 +83,13 @@ def test_what_was_killed_goes_on_to_the_same_rows(store: Store, ranker, asked, t
     assert in_store(store) == wanted
     roll(store, ranker, asked)  # the same ids: nothing is there twice
     assert in_store(store) == wanted
+
+
+def test_pairs_of_another_workspace_are_refused_before_anything_is_sampled(store: Store, asked) -> None:
+    with pytest.raises(UserError, match=r"snapshot snap_1 has pairs that are not in this workspace, such as p_dev"):
+        require_known(store, asked, "snap_1")
+    told(store, asked)
+    require_known(store, asked, "snap_1")
 
 
 def test_the_summary_parts_pairs_by_how_often_they_are_right() -> None:
