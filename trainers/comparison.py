@@ -119,7 +119,7 @@ def rule_differences(
         paired = mcnemar(a_right[at], b_right[at])
         means = float(a_right[at].mean()), float(b_right[at].mean())
         found.append(RuleDifference(rule_id, len(at), *means, paired.n_only_a, paired.n_only_b, paired.p))
-    return sorted(found, key=lambda one: (one.b - one.a, one.rule_id))
+    return sorted(found, key=lambda one: (one.b - one.a, -one.n, one.rule_id))
 
 
 def _difference(metric: str, a: float, b: float, resampled: Floats, n: int) -> Difference:
