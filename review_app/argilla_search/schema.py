@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 VERSION = 1
+# Every thread has a connection: little memory of its own for each, and the file's pages shared by all.
 PRAGMAS = """
 pragma journal_mode = wal;
 pragma synchronous = normal;
 pragma busy_timeout = 30000;
-pragma cache_size = -65536;
+pragma cache_size = -16384;
+pragma mmap_size = 268435456;
 """
 # Which fields a dataset has, and in which column of its texts each is.
 DATASETS = """

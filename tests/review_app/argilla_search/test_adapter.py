@@ -7,6 +7,7 @@ Run where argilla-server 2.8 is installed, which need not be where the rest of t
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -260,3 +261,28 @@ def test_the_servers_own_reindexer_fills_an_index_whose_file_is_damaged(tmp_path
     }
     ran = subprocess.run([sys.executable, "-c", REBUILT], env={**os.environ, **told}, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:] + ran.stdout[-500:]
+
+
+def test_the_servers_own_api_searches_with_it(tmp_path: Path) -> None:
+    told = {
+        "ARGILLA_HOME_PATH": str(tmp_path),
+        "ARGILLA_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/argilla.db",
+        "ARGILLA_SEARCH_ENGINE": "sqlite",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    script = str(Path(__file__).with_name("served.py"))
+    ran = subprocess.run([sys.executable, script], env={**os.environ, **told}, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    found = json.loads(ran.stdout.splitlines()[-1])
+    numbers = [str(at) for at in range(10)]
+    assert (found["engine"], found["text"], found["dear"]) == ("sqlite", ["3"], ["9", "8", "7"])
+    assert found["all"] == found["again"] != numbers and sorted(found["all"]) == numbers
+    # angles of (1, n): 4 is 76.0 degrees, 5 is 78.7, 3 is 71.6, 6 is 80.5, then 7, 8, 9; 2 is 63.4, 1 is 45, 0 is 0
+    assert found["alike"] == ["5", "3", "6", "7", "8", "9", "2", "1", "0"]
+    assert (sorted(found["pending"]), found["graded"]) == ([one for one in numbers if one != "2"], ["2"])
+    assert {name: found["progress"][name] for name in ("total", "completed", "pending")} == {
+        "total": 10, "completed": 1, "pending": 9,
+    }  # fmt: skip
+    assert found["price"] == [{"type": "integer", "min": 0, "max": 9}]
+    assert found["mine"] == {"total": 9, "submitted": 0, "discarded": 0, "draft": 0, "pending": 9}

@@ -200,14 +200,19 @@ def test_a_write_that_fails_leaves_nothing_of_it(index: Index) -> None:
     assert ids(index, text="x") == ["b"]
 
 
-def test_many_threads_write_and_read_at_once_and_lose_nothing(index: Index) -> None:
+@pytest.mark.parametrize("n_indexes", [1, 2])
+def test_many_threads_and_indexes_write_and_read_one_file_at_once_and_lose_nothing(
+    index: Index, n_indexes: int
+) -> None:
+    indexes = [index, Index(index.path)][:n_indexes]
     wrong: list[BaseException] = []
 
     def work(thread: int) -> None:
+        mine = indexes[thread % n_indexes]
         try:
             for at in range(10):
-                index.put(DATASET, [Document(f"{thread}-{at}", {"query": "x"})])
-                index.search(DATASET, text="x", user_id="u")
+                mine.put(DATASET, [Document(f"{thread}-{at}", {"query": "x"})])
+                mine.search(DATASET, text="x", user_id="u")
         except BaseException as error:
             wrong.append(error)
 
