@@ -24,7 +24,7 @@ from storage.store import Store
 from tests.conftest import ROOT
 from tests.evolution.conftest import fill, label_text
 
-CONCURRENCY, N_PAIRS, N_KILLS = 6, 80, 3
+CONCURRENCY, N_PAIRS, N_KILLS = 6, 48, 3
 WORKER = """
 import os, sys
 from pathlib import Path
@@ -89,14 +89,14 @@ def test_a_labelling_worker_killed_a_few_times_loses_no_reply_and_buys_none_twic
 ) -> None:
     chance = random.Random(4)
     shutil.copytree(empty_store, tmp_path / "store")
-    with Store.embedded(tmp_path / "store") as store:
-        fill(store, n_queries=N_PAIRS // 4, judged=False)
     kept: set[str] = set()
     asked: Counter[str] = Counter()
     answer = HttpReply(body=completion(label_text()), seconds=0.01)
     with chat_server(lambda _: answer) as service:
         words = [sys.executable, "-c", WORKER, service.url, str(tmp_path), str(CONCURRENCY)]
         worker = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
+        with Store.embedded(tmp_path / "store") as store:  # while the worker imports
+            fill(store, n_queries=N_PAIRS // 4, judged=False)
         assert worker.stdout is not None and worker.stdout.readline() == "warm\n"
         for _ in range(N_KILLS):
             n_left = N_PAIRS - len(kept)  # a late kill leaves the next lives less to do
