@@ -23,7 +23,7 @@ serve: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	@if [ -z "$$(command -v chromium)" ]; then echo "no Chromium found: browser tests are left out"; fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu and not argilla and not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not slow and not gpu and not argilla and not vllm"
 
 slow: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow
