@@ -3,7 +3,8 @@
 It is taken when its objective (quality less length) is above its parent's on train and on dev, and no slice of the
 judgments is surely worse (`gate`). Train comes first, because what fails there need not be paid for on dev. Pairs that
 either text quotes are left out, and so are pairs that either failed to label; a text under which labels fail more often
-is turned away.
+is turned away. So is any until one has changed a label: to a labeller that does not read the instruction the shortest
+would be the best.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from evolution.instructions.gate import changes, regressions
 from evolution.instructions.ground import MAX_CHARACTERS, Ground
-from evolution.instructions.scores import Gain, Ints, Mask, gain, objective
+from evolution.instructions.scores import UNLABELLED, Gain, Ints, Mask, gain, objective
 from evolution.instructions.situation import Errors, Version
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Trials:
 
     def __init__(self, ground: Ground, marker: Marker, tell: Tell, known: set[str]) -> None:
         self._ground, self._marker, self._tell, self._known = ground, marker, tell, known
+        self._is_read = False  # whether another text has ever changed a label
 
     def first(self, version: Version) -> Contender:
         """Label all scored pairs under the instruction that everything begins with."""
@@ -104,16 +106,27 @@ class Trials:
         on_dev = rise if split == "dev" else None
         if rise is None:
             return Verdict(False, f"no {split} pair was labelled under both", said=said)
-        if rise.value <= 0:
-            told = (
-                f"no better on {split}: objective {rise.value:+.3f} ({rise.low:+.3f} to {rise.high:+.3f}, n={rise.n})"
-            )
+        if told := self._no_better(parent, said, rows, rise, split):
             return Verdict(False, told, on_dev, said)
         seen = changes(ground.slices, ground.truth.places, parent.said, said, rows if also is None else also)
         if worse := regressions(seen):
             more = f", and {len(worse) - 1} more" if len(worse) > 1 else ""
             told = f"replay gate: {worse[0].told()}{more}; objective {rise.value:+.3f} on {split}"
             return Verdict(False, told, on_dev, said)
+        return None
+
+    def _no_better(self, parent: Contender, said: Ints, rows: Mask, rise: Gain, split: str) -> str | None:
+        shared = rows & (said != UNLABELLED) & (parent.said != UNLABELLED)
+        self._is_read |= bool((said != parent.said)[shared].any())
+        if not self._is_read:
+            return (
+                f"nothing was labelled otherwise on {rise.n} {split} pairs, under this edit or one before it: as far as is "
+                "seen the labeller does not read the instruction"
+            )
+        if rise.value <= 0:
+            return (
+                f"no better on {split}: objective {rise.value:+.3f} ({rise.low:+.3f} to {rise.high:+.3f}, n={rise.n})"
+            )
         return None
 
     def _gain(self, parent: Contender, child: Version, said: Ints, rows: Mask) -> Gain | None:

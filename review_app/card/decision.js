@@ -11,10 +11,12 @@ export class DecisionForm {
     this.element = h("div", { class: "af-decision", "aria-label": say("adjudicate.decision"), role: "group" });
   }
 
+  // Show a pair, or what is newer of the one in hand: its boxes stay as they are being written in.
   show(dossier) {
+    const isSame = dossier !== null && this.candidateId === dossier.card.candidate_id;
+    if (!isSame) this.keep();
     this.dossier = dossier;
-    this.isWriting = false;
-    this.draw();
+    if (!this.isWriting) this.draw();
   }
 
   get candidateId() {
@@ -32,6 +34,7 @@ export class DecisionForm {
 
   drop(candidateId = this.candidateId) {
     this.drafts.delete(candidateId);
+    if (candidateId !== this.candidateId) return; // another may be being written meanwhile
     this.isWriting = false;
     this.draw();
   }
@@ -115,7 +118,11 @@ export class DecisionForm {
     const named = ["suggestion", "own", "none"].includes(key)
       ? say(`adjudicate.rationale_${key}`)
       : say("adjudicate.rationale_of", { account: this.dossier.answers.find((one) => one.response_id === key)?.account ?? "" });
-    return h("button", { type: "button", "aria-pressed": String(isChosen), onclick: () => this.change({ rationale: key }) }, named);
+    const choose = () => {
+      this.keep();
+      this.change({ rationale: key });
+    };
+    return h("button", { type: "button", "aria-pressed": String(isChosen), onclick: choose }, named);
   }
 
   preview(rationale) {

@@ -288,6 +288,24 @@ def test_labels_that_lie_in_a_batch_are_not_paid_for_twice(
     assert server.requests == []
 
 
+def test_where_no_label_ever_changes_being_shorter_is_no_merit(shop: Store, server: ChatServer, tmp_path: Path) -> None:
+    """The server grades every pair 2, whatever the instruction says; one of the edits is a text of one word."""
+    shorter = json.dumps({"instruction": "Grade.", "why": "it says the same"})
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        return 200, completion(label_text(2) if work_of(body) == "label" else shorter)
+
+    server.default = answer
+    report = run(shop, server, tmp_path, is_written=True, operators=("simplify",), n_generations=1)
+    assert not report.accepted
+    (outcome, *_) = report.outcomes
+    assert outcome.version is not None and outcome.version.text == "Grade."
+    assert outcome.reason == (
+        "nothing was labelled otherwise on 80 train pairs, under this edit or one before it: as far as is seen the "
+        "labeller does not read the instruction"
+    )
+
+
 def test_a_server_that_never_answers_well_ends_the_run_with_the_cause(
     corner_shop: Store, server: ChatServer, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from storage.clock import now
 from tests.conftest import stop_store_process
@@ -165,6 +165,35 @@ def test_another_rationale_or_an_own_one_may_go_with_the_grade(
     first, second = judgment(served, disputed[0]), judgment(served, disputed[1])
     assert first is not None and second is not None
     assert (first["steps"], second["steps"]) == (None, '[["verdict", "fits as it is"]]')
+    page.context.close()
+
+
+def test_what_is_being_written_stays_while_the_decision_before_is_taken_and_other_pairs_are_looked_at(
+    browser: Browser, served: Shop, disputed: list[str]
+) -> None:
+    page = open_desk(browser, served)
+    held: list[Route] = []
+    page.route("**/adjudicate/decide*", lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks what it is given
+    look_at(page, disputed[0])
+    page.keyboard.press("0")
+    page.keyboard.press("Enter")
+    look_at(page, disputed[1])
+    page.keyboard.press("3")
+    page.keyboard.press("e")
+    page.keyboard.type("half a")
+    verdict = page.locator('.af-decision textarea[data-step="verdict"]')
+    first = page.locator(".af-decision textarea").first
+    expect(first).to_have_value("half a")
+    for route in held:
+        route.continue_()
+    page.unroute("**/adjudicate/decide*")
+    saved(page)
+    expect(first).to_have_value("half a")
+    verdict.fill("fits")
+    look_at(page, disputed[2])
+    look_at(page, disputed[1])
+    expect(page.locator(".af-decision")).to_contain_text("half a")
+    expect(page.locator(".af-decision")).to_contain_text("fits")
     page.context.close()
 
 
