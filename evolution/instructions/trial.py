@@ -120,8 +120,8 @@ class Trials:
         self._is_read |= bool((said != parent.said)[shared].any())
         if not self._is_read:
             return (
-                f"nothing was labelled otherwise on {rise.n} {split} pairs, under this edit or one before it: as far as is "
-                "seen the labeller does not read the instruction"
+                f"nothing was labelled otherwise on {rise.n} {split} pairs, under this edit or one before it: "
+                "as far as is seen the labeller does not read the instruction"
             )
         if rise.value <= 0:
             return (
