@@ -106,8 +106,8 @@ class Trials:
         on_dev = rise if split == "dev" else None
         if rise is None:
             return Verdict(False, f"no {split} pair was labelled under both", said=said)
-        if told := self._no_better(parent, said, rows, rise, split):
-            return Verdict(False, told, on_dev, said)
+        if why_not := self._no_better(parent, said, rows, rise, split):
+            return Verdict(False, why_not, on_dev, said)
         seen = changes(ground.slices, ground.truth.places, parent.said, said, rows if also is None else also)
         if worse := regressions(seen):
             more = f", and {len(worse) - 1} more" if len(worse) > 1 else ""
