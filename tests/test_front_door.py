@@ -70,6 +70,7 @@ def test_unknown_keys_of_the_workspace_file_are_errors(afrel: Afrel, shop: Path)
     assert "unknown keys ['tires']" in afrel("status", workspace=shop, ok=False).stderr
 
 
+@pytest.mark.slow
 def test_the_first_account_must_be_an_admin_and_only_admins_add_others(afrel: Afrel, tmp_path: Path) -> None:
     folder = tmp_path / "w"
     afrel("init", folder)
@@ -83,6 +84,7 @@ def test_the_first_account_must_be_an_admin_and_only_admins_add_others(afrel: Af
     )
 
 
+@pytest.mark.slow
 def test_what_was_revoked_is_not_cut_again_unchanged(afrel: Afrel, shop: Path) -> None:
     afrel("account", "add", "dora", "--role", "adjudicator", workspace=shop, account="root")
     snapshot_id = afrel("snapshot", workspace=shop, account="root").stdout.split(":")[0]
@@ -97,6 +99,7 @@ def test_what_was_revoked_is_not_cut_again_unchanged(afrel: Afrel, shop: Path) -
     assert put_back.returncode == 1 and "revocations.json" in put_back.stdout
 
 
+@pytest.mark.slow
 def test_judgments_may_be_ingested_again_once_their_texts_are_there(afrel: Afrel, tmp_path: Path) -> None:
     folder = tmp_path / "late"
     afrel("init", folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -35,7 +36,15 @@ def scaled(store: Store) -> Store:
 
 
 def look(store: Store, person: Pin, *, minutes_ahead: int = 0, **config: Any) -> Progress:
-    return read_progress(person, store, Workspace(Path("unused"), config), Figures(), minutes_ahead=minutes_ahead)
+    """Look again until no figure is on its way any more: a busy machine takes longer than the page waits."""
+    figures, patience = Figures(), time.monotonic() + 60
+    while True:
+        found = read_progress(person, store, Workspace(Path("unused"), config), figures, minutes_ahead=minutes_ahead)
+        taken = found.taken
+        asked = (taken.standing, taken.agreement, taken.stand) if found.is_lead else (taken.standing,)
+        if all(one is not None and not one.is_coming for one in asked) or time.monotonic() > patience:
+            return found
+        time.sleep(0.02)
 
 
 def turn(n: int, account: str, *, days_ago: float = 1, seconds: float | None = 10, is_replayed: bool = False) -> Turn:

@@ -141,6 +141,8 @@ def test_a_damaged_key_file_betrays_nothing_not_even_what_is_sealed(shop: Shop) 
 # Put before everything on the import path, it makes the next fsync of the process fail as nobody expects.
 FAULT = """
 import os
+
+pytestmark = pytest.mark.slow  # each runs a dozen commands, and each of those opens a key by argon2id
 def fsync(descriptor):
     raise RuntimeError("the disk caught fire")
 os.fsync = fsync

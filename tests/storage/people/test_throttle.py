@@ -264,6 +264,7 @@ def test_a_guess_that_is_killed_before_its_answer_has_counted(tmp_path: Path) ->
         unlock(tmp_path, "ana", PASSWORD)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_and_does_the_same_for_a_wrong_password_and_an_unknown_name(
     afrel: Afrel, tmp_path: Path
 ) -> None:
