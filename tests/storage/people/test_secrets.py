@@ -19,6 +19,8 @@ import pytest
 from tests.conftest import ROOT, stop_store_process
 from tests.storage.process.running_store import wait_until
 
+pytestmark = pytest.mark.slow  # each runs a dozen commands, and each of those opens a key by argon2id
+
 PASSWORD = "correct-horse-canary-7f3a"
 WRONG = "wrong-guess-canary-3e8d"
 KEYS = {"OPENAI_API_KEY": "sk-canary-openai-9b1c", "SHOP_LLM_KEY": "canary-shop-llm-5d2e"}
@@ -141,8 +143,6 @@ def test_a_damaged_key_file_betrays_nothing_not_even_what_is_sealed(shop: Shop) 
 # Put before everything on the import path, it makes the next fsync of the process fail as nobody expects.
 FAULT = """
 import os
-
-pytestmark = pytest.mark.slow  # each runs a dozen commands, and each of those opens a key by argon2id
 def fsync(descriptor):
     raise RuntimeError("the disk caught fire")
 os.fsync = fsync

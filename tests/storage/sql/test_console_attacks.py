@@ -124,10 +124,9 @@ def test_no_bomb_holds_more_memory_than_its_limit(folder: Path, names: tuple[str
 
 @pytest.mark.parametrize("name", PARENT_BOMBS)
 def test_an_answer_that_is_huge_once_unpacked_is_refused_in_the_parent(folder: Path, name: str) -> None:
-    started = time.monotonic()
+    """However slow the machine: the reason is the size, and not the clock."""
     with pytest.raises(UserError, match=r"at most|more than"):
-        run_query(folder / "published.duckdb", PARENT_BOMBS[name], max_rows=5_000_000, memory_mb=2048)
-    assert time.monotonic() - started < 15
+        run_query(folder / "published.duckdb", PARENT_BOMBS[name], seconds=60, max_rows=5_000_000, memory_mb=2048)
 
 
 def test_no_process_is_left_behind(folder: Path) -> None:
