@@ -172,7 +172,7 @@ class Working:
 def _work_shift(shift: Shift, barrier: Barrier, results: Queue[Crew | str]) -> None:
     try:
         clients = [Client(shift.port, account) for account in shift.accounts]
-        hands = [Hand() for _ in clients]
+        hands = [Hand(random.Random(f"{shift.seed}:{client.account}")) for client in clients]
         for client, hand in zip(clients, hands, strict=True):
             client.log_in(shift.password)
             _claim(client, hand)
@@ -210,6 +210,7 @@ def _work(client: Client, hand: Hand, own: Worked, shift: Shift, began: float) -
     """Answer and claim at the pace until the time is over."""
     rng = random.Random(f"{shift.seed}:{client.account}")
     due = began + rng.random() / shift.per_second
+    hand.begin()
     while due < began + shift.seconds:
         time.sleep(max(0.0, due - time.monotonic()))
         if (card := hand.take(1 / shift.per_second)) is not None:

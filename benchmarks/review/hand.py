@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ Cards = Sequence[dict[str, Any]]
 
 LEAST, MOST = 12, 300  # cards on hand
 REFILL_AT = 0.7  # of the hand
-GULP = 24  # cards of a claim
-BETWEEN_GULPS = 10.0  # seconds
+URGENT = LEAST // 2
+GULP = 48  # cards of a claim
+AFTER_FIRST_GULP, BETWEEN_GULPS = (0.0, 10.0), (10.0, 30.0)  # seconds
 OFFLINE_SECONDS = 600.0  # that the hand is to last
 FIRST_PACE = 8.0  # seconds a card is taken to cost before the first is answered
 N_REMEMBERED = 50  # cards whose seconds tell the pace
@@ -22,13 +24,14 @@ N_REMEMBERED = 50  # cards whose seconds tell the pace
 class Hand:
     """Cards on hand, and when how many more are due."""
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self.cards: deque[dict[str, Any]] = deque()
         self.seen: set[str] = set()  # pairs it was given
         self.n_given_again = 0
         self._n_waiting = 50
         self._seconds: deque[float] = deque(maxlen=N_REMEMBERED)
-        self._filled_at = float("-inf")
+        self._next_gulp_at = 0.0
+        self._rng = rng
 
     def take(self, seconds: float) -> dict[str, Any] | None:
         """Return the next card, None when there is none; the one before took so many seconds."""
@@ -37,11 +40,15 @@ class Hand:
         self._seconds.append(seconds)
         return self.cards.popleft()
 
+    def begin(self) -> None:
+        """Count the time to the second gulp from now: the work begins."""
+        self._next_gulp_at = time.monotonic() + self._rng.uniform(*AFTER_FIRST_GULP)
+
     @property
     def n_due(self) -> int:
         """Cards to claim now; 0 when it is not time."""
-        has_few = len(self.cards) < LEAST
-        is_time = time.monotonic() - self._filled_at > BETWEEN_GULPS
+        has_few = len(self.cards) < URGENT
+        is_time = time.monotonic() > self._next_gulp_at
         if len(self.cards) >= REFILL_AT * self._target or not (has_few or is_time):
             return 0
         return max(1, min(GULP, self._target - len(self.cards)))
@@ -50,9 +57,10 @@ class Hand:
         """Take in what a claim gave."""
         self.n_given_again += sum(card["pair_id"] in self.seen for card in cards)
         self.seen.update(card["pair_id"] for card in cards)
+        between = BETWEEN_GULPS if self.cards else AFTER_FIRST_GULP
+        self._next_gulp_at = time.monotonic() + self._rng.uniform(*between)
         self.cards.extend(cards)
         self._n_waiting = n_waiting
-        self._filled_at = time.monotonic()
 
     @property
     def _target(self) -> int:

@@ -1,14 +1,17 @@
 // The cards a reviewer holds ahead: enough for ten minutes without a network at their own pace, but never more than a
 // tenth of what waits or a dozen, so that nobody holds what others could answer. They come in gulps, not all at once and
-// not one by one: a claim of a few cards costs the store nearly what one of two dozen does. Leases end after thirty
-// minutes; a card that is older is asked for again before it is shown.
+// not one by one: a claim of a few cards costs the store half of what one of four dozen does. The first is small, for
+// somebody waits for it; the later ones keep no common beat, or a team that sat down together would ask together. A lease
+// runs for at least twenty minutes after it was asked for; a card that is older is asked for again before it is shown.
 
 const LEAST = 12;
+const URGENT = LEAST / 2;
 const MOST = 300;
-const GULP = 24;
-const BETWEEN_GULPS_MS = 10 * 1000;
+const GULP = 48;
+const AFTER_FIRST_GULP_MS = [0, 10 * 1000];
+const BETWEEN_GULPS_MS = [10 * 1000, 30 * 1000];
 const OFFLINE_SECONDS = 600;
-const LEASE_MS = 28 * 60 * 1000;
+const LEASE_MS = 18 * 60 * 1000;
 const RENEW_MS = 10 * 60 * 1000;
 
 export class Queue {
@@ -64,10 +67,10 @@ export class Queue {
     return card;
   }
 
-  // The last dozen waits for no gulp before it.
+  // The last few wait for no gulp before them.
   get isDue() {
     if (this.cards.length >= 0.7 * this.target) return false;
-    return this.cards.length < LEAST || performance.now() - (this.filledAt || 0) > BETWEEN_GULPS_MS;
+    return this.cards.length < URGENT || performance.now() > (this.nextGulpAt || 0);
   }
 
   // Put a card back in front: something else comes first.
@@ -108,6 +111,8 @@ export class Queue {
       this.isEmpty = told.cards.length === 0;
       this.trouble = null;
       this.filledAt = heldSince;
+      const [soonest, latest] = here.length ? BETWEEN_GULPS_MS : AFTER_FIRST_GULP_MS;
+      this.nextGulpAt = heldSince + soonest + Math.random() * (latest - soonest);
     } catch (error) {
       this.trouble = error;
     } finally {
@@ -126,7 +131,7 @@ export class Queue {
     const now = performance.now();
     const isUsed = now - this.lastUsed < 2 * RENEW_MS;
     if (!isUsed) return;
-    if (this.cards.length < LEAST / 2) await this.fill({ byItself: true });
+    if (this.cards.length < URGENT) await this.fill({ byItself: true });
     else if (now - (this.filledAt || 0) > RENEW_MS) await this.renew();
   }
 

@@ -21,6 +21,7 @@ from storage.errors import UserError
 from storage.workspace import Workspace, afrel_home
 
 STOP_SECONDS = 3
+SWITCH_SECONDS = 0.001  # a receipt is told soon, whatever else is drawn or read for somebody else
 MAX_STREAM_MESSAGE_BYTES = 26 << 20
 
 
@@ -54,6 +55,7 @@ def serve_until_stopped(workspace: Workspace, site: Site, *, address: str) -> No
         )
     )
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.setswitchinterval(SWITCH_SECONDS)
     print(f"The review app of {workspace.root} is open: {site.url}/", file=sys.stderr)
     print("Ctrl+C stops it and logs nobody out.", file=sys.stderr, flush=True)
     try:

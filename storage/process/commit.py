@@ -78,7 +78,8 @@ class Commit:
         for table in tables:
             parts = [(n, request.tables[table]) for n, request in enumerate(requests) if table in request.tables]
             if parts:
-                is_new = self._insert(table, pa.concat_tables([rows for _, rows in parts]))
+                # one chunk: DuckDB reads each chunk by itself, and a group is of many requests of a row
+                is_new = self._insert(table, pa.concat_tables([rows for _, rows in parts]).combine_chunks())
                 start = 0
                 for n, rows in parts:
                     counts[n][table] = int(is_new[start : start + rows.num_rows].sum())

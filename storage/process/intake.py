@@ -35,7 +35,7 @@ from storage.process.owner import Owner, acts_of
 from storage.publishing.published import next_publish_at
 
 MAX_GROUP = 64  # requests that share an fsync
-LINGER_SECONDS = 1.0  # how long rows wait for company when nobody waits for them: a commit costs 70 ms, however few
+LINGER_SECONDS = 4.0  # how long rows wait for company when nobody waits for them: a commit costs 70 ms, however few
 FOLD_ROWS = 16_000  # rows that are folded at once: looking up their pairs costs nearly the same for fewer
 AHEAD_SECONDS = 0.7  # of folding that may lie ahead before writers are slowed to the pace of the fold
 AHEAD_ROWS = 2 * FOLD_ROWS  # at least: slowed sooner, they would leave the fold small groups, and be slowed the more

@@ -194,13 +194,14 @@ def derive(
         found["pairs"] = indexes.ids("pairs").find(chunk)
         for table in _tables_by_candidate(causes):
             found[table] = indexes.index(table, "candidate_id").find(keys_of(candidates["candidate_id"]))
-        for table, table_places in found.items():
-            connection.register(f"{table}_places", pa.table({"place": table_places}))
-        conditions = {table: f"rowid in (from {table}_places)" for table in found}
+        registered = [table for table, table_places in found.items() if len(table_places)]
+        for table in registered:
+            connection.register(f"{table}_places", pa.table({"place": found[table]}))
+        conditions = {table: f"rowid in (from {table}_places)" if table in registered else "false" for table in found}
         try:
             yield _derived(connection, candidates, conditions, causes)
         finally:
-            for table in found:
+            for table in registered:
                 connection.unregister(f"{table}_places")
 
 
@@ -247,7 +248,7 @@ def _derived(
     )
     connection.register("c", candidates)
     try:
-        return connection.sql(f"with {relations}, {sql.strip().removeprefix('with ')}").to_arrow_table()
+        return connection.execute(f"with {relations}, {sql.strip().removeprefix('with ')}").to_arrow_table()
     finally:
         connection.unregister("c")
 
@@ -255,7 +256,7 @@ def _derived(
 def _at(connection: duckdb.DuckDBPyConnection, select: str, places: Places) -> pa.Table:
     connection.register("wanted_places", pa.table({"place": places}))
     try:
-        return connection.sql(f"{select} where rowid in (from wanted_places) order by rowid").to_arrow_table()
+        return connection.execute(f"{select} where rowid in (from wanted_places) order by rowid").to_arrow_table()
     finally:
         connection.unregister("wanted_places")
 

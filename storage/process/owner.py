@@ -28,11 +28,13 @@ from storage.process.claims import Chosen, ClaimDesk
 from storage.process.commit import RUN_COLUMNS, Commit, Counts
 from storage.process.gate import Gate
 from storage.process.journal import Journal, Request, encode
+from storage.process.kept_answers import KeptAnswers
 from storage.process.opening import open_database
 from storage.process.places import StoreIndexes
 from storage.process.put_off import DeskAct
 from storage.process.rebuilding import rebuild
 from storage.publishing.published import begin_snapshot, publish
+from storage.reads import READS
 from storage.safekeeping.backup import back_up
 from storage.safekeeping.backup_manifest import BackupManifest
 from storage.safekeeping.doctor import examine
@@ -67,6 +69,7 @@ class Owner:
         self.desk = ClaimDesk(self._connection, self.indexes)
         self._publishing = threading.Lock()  # taken before the gate is closed, and that before `_writing`
         self._gate = Gate()
+        self._kept = KeptAnswers()
         self._changed_pairs: set[str] | None = None  # since the last publish; None: unknown
         self.journal = Journal(root)
         try:
@@ -124,10 +127,19 @@ class Owner:
     @contextmanager
     def answering(self, name: str, params: Mapping[str, Any], *, sees_test: bool) -> Iterator[pa.RecordBatchReader]:
         """Answer a named read as a reader that is good until the block ends (see `answering`)."""
+        if not params and (kept := self._kept.find(name)) is not None:
+            yield kept.to_reader()
+            return
         self.load_indexes(tables_found(name))
+        age = self._kept.age
         answer = answering(self._connection, self.indexes, name, params, sees_test=sees_test)
         with self._gate.passing(), answer as reader:
-            yield reader
+            if not READS[name].made_of:
+                yield reader
+                return
+            whole = reader.read_all()
+        self._kept.keep(name, whole, age=age)
+        yield whole.to_reader()
 
     def choose(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> Chosen:
         """Choose the next n candidates for a reviewer; the rows of their leases are still to be committed."""
@@ -276,6 +288,7 @@ class Owner:
     def _commit(self, requests: Sequence[Request], sequence: int | None) -> list[Counts]:
         commit = Commit(self._connection, self.indexes, admission=self.admission, handover=self.handover_dir)
         counts = commit.run(requests, sequence)
+        self._kept.forget({table for request in requests for table in (*request.tables, *request.files)})
         self.desk.update(commit.derived)
         for request in requests:
             self.desk.catch_up(acts_of(request))

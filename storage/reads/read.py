@@ -20,12 +20,16 @@ class Read:
 
     `is_steady` marks a read of what does not change once it is there, or of what is acknowledged only when it is
     committed: it may be answered before rows that are just acknowledged are folded in, for none of them is asked for.
+
+    `made_of` names all tables that a small answer without parameters is made of, where it is asked for all the time:
+    the owner keeps it until one of them changes.
     """
 
     sql: str
     shows_test: bool = False
     finds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     is_steady: bool = False
+    made_of: frozenset[str] = frozenset()
 
 
 # The pair of a found candidate, its query and its doc.

@@ -3,14 +3,16 @@
 from storage.reads.read import Read
 
 READS = {
-    "scale": Read("select grade, name from grades order by grade", is_steady=True),
+    "scale": Read("select grade, name from grades order by grade", is_steady=True, made_of=frozenset({"grades"})),
     "finished_run": Read(
         "select run_id from runs where verb = $verb and input_digest = $input_digest and status = 'finished' "
         "order by started_at desc limit 1"
     ),
     "run": Read("select * from runs where run_id = $run_id"),
     "accounts": Read(
-        "select account, role, public_key, pseudonym, created_at from current_accounts order by account", is_steady=True
+        "select account, role, public_key, pseudonym, created_at from current_accounts order by account",
+        is_steady=True,
+        made_of=frozenset({"accounts"}),
     ),
     "instructions": Read("select * from instructions order by created_at, instruction_id"),
     "snapshots": Read("select * from snapshots order by created_at, snapshot_id"),
