@@ -18,6 +18,7 @@ ingest are those noted when the folder was seeded. Peak memory is of each proces
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import subprocess
@@ -49,7 +50,7 @@ from benchmarks.scale.snapshot import CURATOR  # noqa: E402
 from benchmarks.store_rows import AT, Sizes, ids  # noqa: E402
 from curation.lineage import why  # noqa: E402
 from storage.people.keys import create_key  # noqa: E402
-from storage.rows import AccountRow  # noqa: E402
+from storage.rows import AccountRow, RunRow  # noqa: E402
 from storage.store import Store  # noqa: E402
 from storage.workspace import Workspace  # noqa: E402
 
@@ -251,16 +252,55 @@ def _snapshot(bench: Bench, store: Store) -> None:
 def _why(bench: Bench, store: Store) -> None:
     rng = random.Random(3)
     numbers = [rng.randrange(bench.sizes.n_judgments) for _ in range(N_ACTS)]
+    taken, kinds = _ask_why(store, [ids("c", [number])[0].as_py() for number in numbers])
+    bench.report.say(f"\nwhy of a candidate: {taken}; links of the kinds {', '.join(sorted(kinds))}")
+    bench.report.hold("why of a candidate, p95", taken.p95, target=200, at_most=True, unit="ms")
+    bench.report.put("why", latency=asdict(taken), kinds=sorted(kinds))
+    snapshot_ids = store.read("snapshots").column("snapshot_id").to_pylist()
+    if not snapshot_ids:
+        return
+    taken, kinds = _ask_why(store, _predict(store, snapshot_ids[-1], numbers))
+    bench.report.say(f"why of a prediction: {taken}; links of the kinds {', '.join(sorted(kinds))}")
+    bench.report.hold("why of a prediction, p95", taken.p95, target=200, at_most=True, unit="ms")
+    bench.report.put("why of a prediction", latency=asdict(taken), kinds=sorted(kinds))
+
+
+def _ask_why(store: Store, asked: Sequence[str]) -> tuple[Latency, set[str]]:
+    """Ask why of each id; return how long it took, without the first, and the kinds of links that were told."""
     taken, kinds = [], set()
-    for number in numbers:
+    for one in asked:
         began = time.monotonic()
-        links = why(store, ids("c", [number])[0].as_py())
+        links = why(store, one)
         taken.append(time.monotonic() - began)
         kinds |= {link.kind for link in links}
-    latency = Latency.of(taken)
-    bench.report.say(f"\nwhy: {latency}; links of the kinds {', '.join(sorted(kinds))}")
-    bench.report.hold("why p95", latency.p95, target=1000, at_most=True, unit="ms")
-    bench.report.put("why", latency=asdict(latency), kinds=sorted(kinds))
+    return Latency.of(taken[1:]), kinds
+
+
+def _predict(store: Store, snapshot_id: str, numbers: Sequence[int]) -> list[str]:
+    """Store a training run on a snapshot and a prediction of it for each of some pairs; return the predictions' ids."""
+    trained, scored = "run_trained", "run_scored"
+    config = json.dumps({"snapshot_id": snapshot_id, "tiers": [1, 2, 3]})
+    store.append(
+        {
+            "runs": [
+                RunRow(run_id=run_id, verb=verb, status="finished", config=config, code_version="0", started_at=AT)
+                for run_id, verb in ((trained, "train"), (scored, "evaluate"))
+            ],
+            "predictions": [
+                {
+                    "prediction_id": f"pr_{number:016x}",
+                    "pair_id": ids("p", [number])[0].as_py(),
+                    "train_run_id": trained,
+                    "grade": 1,
+                    "probabilities": [0.1, 0.6, 0.2, 0.1],
+                    "run_id": scored,
+                    "created_at": AT,
+                }
+                for number in dict.fromkeys(numbers)
+            ],
+        }
+    )
+    return [f"pr_{number:016x}" for number in numbers]
 
 
 def _publish(bench: Bench, store: Store, pid: int) -> None:
