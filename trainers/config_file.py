@@ -14,8 +14,13 @@ from storage.errors import UserError
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def read_flat(kind: type[Config], path: Path | None, overrides: Mapping[str, Any]) -> Config:
-    """Return a file's configuration with what is not None of `overrides` laid over it; UserError with all mistakes."""
+def read_flat(
+    kind: type[Config], path: Path | None, overrides: Mapping[str, Any], *, context: Mapping[str, Any] | None = None
+) -> Config:
+    """Return a file's configuration with what is not None of `overrides` laid over it; UserError with all mistakes.
+
+    context: what the configuration's validators may ask for.
+    """
     given: dict[str, Any] = {}
     if path is not None:
         try:
@@ -24,7 +29,7 @@ def read_flat(kind: type[Config], path: Path | None, overrides: Mapping[str, Any
             raise UserError(f"--config {path} cannot be read: {error}. Mend the file, flat keys only") from error
     given |= {key: value for key, value in overrides.items() if value is not None}
     try:
-        return kind(**given)
+        return kind.model_validate(given, context=context)
     except ValidationError as error:
         lines = [f"- {_place(problem)}: {problem['msg']}, got {problem['input']!r}" for problem in error.errors()]
         known = ", ".join(kind.model_fields)

@@ -11,38 +11,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset
-from transformers import PrinterCallback
 from trl import DPOConfig as TrlConfig
 
-from storage.clock import now
 from storage.errors import UserError
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.dpo_config import DpoConfig
 from trainers.dpo_material import EncodedPair, Material, PreferenceRows, choose_pairs, encode_pairs
-from trainers.dpo_trainer import DpoRecorder, PreferenceTrainer, plan_order
+from trainers.dpo_trainer import DpoRecorder, PreferenceTrainer
 from trainers.encoding import EncodedRow
 from trainers.evidence_source import source_of
 from trainers.format_check import check_rows
 from trainers.judging import golds_of
-from trainers.preflight.memory import find_room
-from trainers.preflight.saving import telling_of_disk
-from trainers.preflight.trial import Load, longest, try_first
-from trainers.preflight.weights import require_finite
+from trainers.planned_order import plan_order
+from trainers.preflight.trial import Load, longest
 from trainers.pretrained import choose_device, load_model, quieten_libraries
 from trainers.ranker import fitted_prompts, load_ranker, require_scale
-from trainers.run_directory import RunDirectory, file_digests
+from trainers.run_directory import RunDirectory
+from trainers.run_frame import close_record, is_bfloat16, loop_settings, shape_of, train_to_the_end
 from trainers.run_record import start_record
 from trainers.sft_setup import lora_config
 from trainers.sft_trainer import started_from
 from trainers.snapshot_rows import load
-
-SHAPE = ("has_evidence", "max_length", "max_completion_tokens")  # of prompts and completions, as the run before had it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +82,7 @@ def train(
     manifest = read_manifest(snapshot)
     ranker = load_ranker(start, device=config.device)
     require_scale(ranker, manifest)
-    shape = {name: start.read()["config"][name] for name in SHAPE}
+    shape = shape_of(start)
     rows = load(snapshot, splits=["train"], tiers=config.tiers, has_evidence=shape["has_evidence"])["train"]
     checked = check_rows(
         rows,
@@ -130,42 +124,27 @@ def train(
         model=ranker.model,
         # low-rank weights switched off are the reference; a whole model needs a second one that stays as it was
         ref_model=None if config.lora_rank else load_model(start.model_dir, device=device),
-        args=_trl_config(config, run, n_visits=len(order), device=device),
+        args=TrlConfig(
+            beta=config.beta, weight_decay=0.0, gradient_checkpointing=device == "cuda",
+            **loop_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
+        ),
         train_dataset=_dataset(preferences.pairs),
         processing_class=ranker.tokenizer,
         peft_config=lora_config(config.lora_rank),
         callbacks=[DpoRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell)],
         order=order,
-    )
-    trainer.remove_callback(PrinterCallback)  # stdout is for results
-    trial = try_first(
-        trainer.model, step_load(preferences.pairs, config, device), pad_token_id=ranker.tokenizer.pad_token_id,
-        folder=run.path, room=find_room(device, run.path), source=start.run_id,
     )  # fmt: skip
-    run.describe(preflight=trial.to_content())
-    run.rewind_metrics(first_step)
-    if checkpoint is not None:
-        tell(f"going on from step {first_step}")
-    with telling_of_disk(run):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        model: Any = trainer.accelerator.unwrap_model(trainer.model)
-        if config.lora_rank:
-            model = model.merge_and_unload()
-        require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
-        source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
-        model.save_pretrained(run.model_dir, safe_serialization=True)
-        ranker.tokenizer.save_pretrained(run.model_dir)
+    train_to_the_end(
+        trainer, ranker.tokenizer, run, load=step_load(preferences.pairs, config, device), checkpoint=checkpoint,
+        source=start.run_id, tell=tell, evidence=source_of(manifest.rule_book, rows["fields"]),
+    )  # fmt: skip
     metrics = run.read_metrics()
     result = DpoResult(
         run.run_id, len(rows), len(preferences.pairs), dict(preferences.n_by_origin), dict(preferences.left_out),
         trainer.state.global_step, round(time.monotonic() - started, 1), first_step,
         metrics[-1].get("rewards/accuracies") if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
     )  # fmt: skip
-    run.describe(
-        status="finished", finished_at=str(now()), n_steps=result.n_steps, seconds=result.seconds,
-        model_files=file_digests(run.model_dir), result=asdict(result),
-    )  # fmt: skip
-    run.drop_checkpoints()
+    close_record(run, result)
     return result
 
 
@@ -185,7 +164,7 @@ def step_load(pairs: Sequence[EncodedPair], config: DpoConfig, device: str) -> L
 
     return Load(
         longest(rows, 2 * config.batch_size), lighter, has_reference=not config.lora_rank,
-        is_bfloat16=_is_bfloat16(config, device), is_checkpointed=device == "cuda",
+        is_bfloat16=is_bfloat16(config, device), is_checkpointed=device == "cuda",
     )  # fmt: skip
 
 
@@ -208,38 +187,4 @@ def _dataset(pairs: Sequence[EncodedPair]) -> Dataset:
             "chosen_ids": [pair.chosen for pair in pairs],
             "rejected_ids": [pair.rejected for pair in pairs],
         }
-    )
-
-
-def _is_bfloat16(config: DpoConfig, device: str) -> bool:
-    return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
-
-
-def _trl_config(config: DpoConfig, run: RunDirectory, *, n_visits: int, device: str) -> TrlConfig:
-    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
-    return TrlConfig(
-        output_dir=str(run.checkpoints_dir),
-        num_train_epochs=1,  # the planned order holds all epochs
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation_steps,
-        beta=config.beta,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup_rate * n_steps),
-        weight_decay=0.0,
-        max_grad_norm=config.max_gradient_norm,
-        optim="adamw_torch",
-        seed=config.seed,
-        use_cpu=device == "cpu",
-        bf16=_is_bfloat16(config, device),
-        gradient_checkpointing=device == "cuda",
-        logging_steps=config.logging_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=config.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=device == "cuda",
-        max_length=None,
     )

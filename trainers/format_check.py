@@ -42,8 +42,7 @@ def check_rows(
     has_evidence: bool = True,
 ) -> CheckedRows:
     """Encode every row and prove it sound; one UserError that lists all problems."""
-    if tokenizer.eos_token_id is None:
-        raise UserError("the tokenizer has no end-of-text token, so a completion could not end. Choose another --model")
+    require_end_of_text(tokenizer)
     max_prompt_tokens = max_length - max_completion_tokens
     problems: Problems = {}
     prompts, n_cut = _fit_prompts(rows, tokenizer, max_prompt_tokens, problems, has_evidence=has_evidence)
@@ -68,6 +67,12 @@ def check_rows(
     return CheckedRows(
         sound, ids, n_cut, sum(row.is_completion_cut for row in sound), max(len(row.prompt) for row in sound)
     )
+
+
+def require_end_of_text(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Return when a tokenizer can say that a text ends."""
+    if tokenizer.eos_token_id is None:
+        raise UserError("the tokenizer has no end-of-text token, so no text could end. Choose another --model")
 
 
 def require_every_grade(rows: Dataset, scale: Scale) -> None:

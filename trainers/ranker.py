@@ -17,8 +17,9 @@ from storage.snapshots.manifest import Manifest
 from trainers.encoding import fit_prompt
 from trainers.evidence_source import EvidenceSource, read_source
 from trainers.pretrained import choose_device, load_model, load_tokenizer
-from trainers.run_directory import RunDirectory, file_digests
+from trainers.run_directory import RunDirectory
 from trainers.scoring import score_texts
+from trainers.starting_point import require_finished, require_grader
 
 BATCH_SIZE = 128
 
@@ -51,12 +52,9 @@ class Ranker:
 
 
 def load_ranker(run: RunDirectory, *, device: str = "auto") -> Ranker:
-    """Load a finished run; UserError when it is unfinished or its model files are not those it wrote."""
-    described = run.read()
-    if described["status"] != "finished":
-        raise UserError(f"{run.run_id} is {described['status']}, not finished. Go on with it: the same afrel train sft")
-    if file_digests(run.model_dir) != described["model_files"]:
-        raise UserError(f"the files in {run.model_dir} are not those {run.run_id} wrote. Train again: afrel train sft")
+    """Load a finished run that grades; UserError when it is unfinished, altered, or has only read texts."""
+    require_grader(run)
+    described = require_finished(run)
     config = described["config"]
     return Ranker(
         run.run_id,

@@ -26,12 +26,13 @@ def start_record(
     plan_digest: str,
     config: Mapping[str, Any],
     manifest: Manifest,
-    checked: CheckedRows,
+    checked: CheckedRows | None,
     **more: Any,
 ) -> Path | None:
     """Record what the run is about to do; return the checkpoint to go on from.
 
-    plan_digest: of the tokens and their order. UserError when there is a checkpoint, but of another plan.
+    plan_digest: of the tokens and their order. checked: rows with grades, None where texts are read; then `more` has
+    n_rows. UserError when there is a checkpoint, but of another plan.
     """
     checkpoint = run.last_checkpoint()
     described = run.read() if (run.path / "run.json").exists() else {}
@@ -53,12 +54,18 @@ def start_record(
         tiers=[{"tier": entry.tier, "digest": entry.digest} for entry in manifest.tiers],
         scale=scale_content(manifest.scale),
         plan_digest=plan_digest,
-        grade_token_ids=list(checked.grade_token_ids),
-        n_rows=len(checked.rows),
-        n_prompts_cut=checked.n_prompts_cut,
-        n_completions_cut=checked.n_completions_cut,
+        **({} if checked is None else _graded(checked)),
         versions={"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__},
         started_at=described.get("started_at", str(now())),
         **more,
     )
     return checkpoint
+
+
+def _graded(checked: CheckedRows) -> dict[str, Any]:
+    return {
+        "grade_token_ids": list(checked.grade_token_ids),
+        "n_rows": len(checked.rows),
+        "n_prompts_cut": checked.n_prompts_cut,
+        "n_completions_cut": checked.n_completions_cut,
+    }

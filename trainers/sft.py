@@ -13,26 +13,32 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, PrinterCallback
 
-from storage.clock import now
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
+from trainers.curriculum import StageCurve, plan_stages, stage_curves, stage_steps
 from trainers.evidence_source import source_of
-from trainers.format_check import CheckedRows, check_rows, require_every_grade
+from trainers.format_check import check_rows, require_every_grade
 from trainers.losses import balance_weights
-from trainers.preflight.memory import find_room
-from trainers.preflight.saving import telling_of_disk
-from trainers.preflight.trial import try_first
-from trainers.preflight.weights import require_finite
 from trainers.pretrained import choose_device, quieten_libraries
-from trainers.run_directory import RunDirectory, file_digests
+from trainers.run_directory import RunDirectory
+from trainers.run_frame import close_record, train_to_the_end
 from trainers.run_record import start_record
 from trainers.sft_config import SftConfig, size_to
-from trainers.sft_setup import lora_config, make_model, make_tokenizer, step_load, training_rows, trl_config
-from trainers.sft_trainer import AnswerFirstTrainer, RightPadding, RunRecorder, started_from
+from trainers.sft_setup import (
+    lora_config,
+    make_model,
+    make_tokenizer,
+    row_texts,
+    step_load,
+    training_rows,
+    trl_config,
+)
+from trainers.sft_trainer import AnswerFirstTrainer, RightPadding, SftRecorder, started_from
 from trainers.snapshot_rows import load
+from trainers.starting_point import find_start, start_content
 from trainers.visits import plan_visits
 
 
@@ -49,12 +55,15 @@ class RunResult:
     grade_loss: float | None
     n_prompts_cut: int
     n_completions_cut: int
+    stages: tuple[StageCurve, ...]
 
 
-def run_key(config: SftConfig, manifest: Manifest) -> str:
-    """Return what names a run: method, resolved configuration and snapshot."""
-    config = size_config(config, manifest)
-    return digest({"method": "sft", "config": config.model_dump(mode="json"), "manifest": manifest.digest})
+def run_key(config: SftConfig, manifest: Manifest, start: RunDirectory | None = None) -> str:
+    """Return what names a run: method, resolved configuration, snapshot, and the weights of a run it goes on from."""
+    settings = size_config(config, manifest).model_dump(mode="json")
+    if start is not None:
+        settings["model"] = start.read().get("model_files")
+    return digest({"method": "sft", "config": settings, "manifest": manifest.digest})
 
 
 def size_config(config: SftConfig, manifest: Manifest) -> SftConfig:
@@ -66,7 +75,8 @@ def size_config(config: SftConfig, manifest: Manifest) -> SftConfig:
 def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callable[[str], None] = print) -> RunResult:
     """Train on a snapshot that was verified, into a run directory; go on with it where it holds a whole checkpoint.
 
-    `tell` receives lines of progress. UserError for a model that cannot carry the rows, a changed plan, and a NaN.
+    A model that names a run is that run's: of the same folder of runs by its id, of any by its folder. `tell` receives
+    lines of progress. UserError for a model that cannot carry the rows, a changed plan, and a NaN.
     """
     started = time.monotonic()
     quieten_libraries()
@@ -83,7 +93,10 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
     rows = loaded["train"]
     require_every_grade(rows, manifest.scale)
     tell(f"{len(rows)} train rows; preparing model and tokenizer {config.model}")
-    tokenizer = make_tokenizer(config, rows)
+    start = find_start(run.path.parent, config.model)
+    begun = start_content(start)
+    named = config if start is None else config.model_copy(update={"model": str(start.model_dir)})
+    tokenizer = make_tokenizer(named, row_texts(rows))
     checked = check_rows(
         rows,
         tokenizer,
@@ -93,27 +106,43 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
         has_evidence=config.has_evidence,
     )
     assert config.epochs is not None and config.batch_size is not None  # sized above
+    step_size = config.batch_size * config.accumulation_steps
+    random = np.random.default_rng(config.seed)
+    stages = plan_stages(
+        rows["tier"],
+        config.curriculum,
+        epochs=config.epochs,
+        keep_rate=config.keep_rate,
+        step_size=step_size,
+        random=random,
+    )
     visits = plan_visits(
+        [stage.rows for stage in stages],
         [len(row.prompt) + len(row.completion) for row in checked.rows],
         [len(row.prompt) + 1 for row in checked.rows],
-        epochs=config.epochs,
         batch_size=config.batch_size,
         rationale_rate=config.rationale_rate,
-        seed=config.seed,
+        random=random,
     )
+    steps = stage_steps(stages, step_size)
+    for stage in steps:
+        tell(f"tier {stage.tier}: steps {stage.first_step} to {stage.last_step}, {stage.n_kept} visits to tiers before")
     plan = [[row.prompt, row.completion] for row in checked.rows] + [[v.row, v.has_rationale] for v in visits]
     checkpoint = start_record(
         run,
         method="sft",
-        run_key=run_key(config, manifest),
+        run_key=run_key(config, manifest, start),
         plan_digest=digest(plan),
         config=config.model_dump(mode="json"),
         manifest=manifest,
         checked=checked,
+        stages=[asdict(stage) for stage in steps],
+        **begun,
     )
-    model = make_model(config, tokenizer, device)
+    model = make_model(named, tokenizer, device)
     weights = balance_weights(_count(rows, manifest.scale.values), config.grade_balance)
-    recorder = RunRecorder(run, epochs=config.epochs, started_from=started_from(checkpoint), tell=tell)
+    first_step = started_from(checkpoint)
+    recorder = SftRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell, stages=steps)
     trainer = AnswerFirstTrainer(
         model=model,
         args=trl_config(config, run.checkpoints_dir, n_visits=len(visits), device=device),
@@ -127,58 +156,21 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
         grade_weight=config.grade_weight,
         row_hashes=rows["row_hash"],
     )
-    trainer.remove_callback(PrinterCallback)  # stdout is for results
     recorder.trainer = trainer
-    trial = try_first(
-        trainer.model, step_load(checked.rows, config, device), pad_token_id=tokenizer.pad_token_id, folder=run.path,
-        room=find_room(device, run.path), source=config.model,
+    train_to_the_end(
+        trainer, tokenizer, run, load=step_load(checked.rows, config, device), checkpoint=checkpoint,
+        source=config.model, tell=tell, evidence=source_of(manifest.rule_book, rows["fields"]),
     )  # fmt: skip
-    run.describe(preflight=trial.to_content())
-    run.rewind_metrics(started_from(checkpoint))
-    if checkpoint is not None:
-        tell(f"going on from step {started_from(checkpoint)}")
-    with telling_of_disk(run):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
-        return _finish(
-            run, trainer, tokenizer, checked, seconds=time.monotonic() - started, resumed_from=started_from(checkpoint)
-        )
+    metrics = run.read_metrics()
+    result = RunResult(
+        run.run_id, run.path, len(checked.rows), trainer.state.global_step, round(time.monotonic() - started, 1),
+        first_step, metrics[-1]["grade_loss"] if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
+        stage_curves(steps, metrics),
+    )  # fmt: skip
+    close_record(run, result)
+    return result
 
 
 def _count(rows: Dataset, grades: tuple[int, ...]) -> list[int]:
     column = list(rows["grade"])
     return [column.count(grade) for grade in grades]
-
-
-def _finish(
-    run: RunDirectory,
-    trainer: AnswerFirstTrainer,
-    tokenizer: PreTrainedTokenizerBase,
-    checked: CheckedRows,
-    *,
-    seconds: float,
-    resumed_from: int,
-) -> RunResult:
-    """Save the weights, close the run's record, drop its checkpoints."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
-    model.save_pretrained(run.model_dir, safe_serialization=True)
-    tokenizer.save_pretrained(run.model_dir)
-    metrics = run.read_metrics()
-    result = RunResult(
-        run.run_id, run.path, len(checked.rows), trainer.state.global_step, round(seconds, 1), resumed_from,
-        metrics[-1]["grade_loss"] if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
-    )  # fmt: skip
-    run.describe(
-        status="finished",
-        finished_at=str(now()),
-        n_steps=result.n_steps,
-        seconds=result.seconds,
-        model_files=file_digests(run.model_dir),
-        base_revision=getattr(model.config, "_commit_hash", None),  # of a model from the hub
-        result={key: value for key, value in asdict(result).items() if key != "directory"},
-    )
-    run.drop_checkpoints()
-    return result

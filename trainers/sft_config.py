@@ -6,15 +6,16 @@ out is filled in by kind. The resolved configuration is what a run records and w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from trainers.config_file import read_flat
+from trainers.curriculum import Curriculum
+from trainers.starting_point import TINY, is_named_tiny
 
-TINY = "tiny"
 # What else a tiny model needs follows from the number of rows, see `size_to`.
 TINY_DEFAULTS: Mapping[str, Any] = {
     "weight_decay": 0.1,
@@ -40,7 +41,7 @@ PRETRAINED_DEFAULTS: Mapping[str, Any] = {
 FEW_ROWS = 6000
 
 
-def _nothing_required(schema: dict[str, Any]) -> None:
+def nothing_required(schema: dict[str, Any]) -> None:
     """Say in the schema what `fill_by_kind` does: every key may be left out."""
     schema.pop("required", None)
 
@@ -48,11 +49,13 @@ def _nothing_required(schema: dict[str, Any]) -> None:
 class SftConfig(BaseModel):
     """Everything that decides a run of `train sft` but the snapshot. Rates lie in 0..1; lengths are in tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_nothing_required)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=nothing_required)
 
-    model: str = Field(TINY, min_length=1)  # 'tiny', a Hugging Face id, or a folder
+    model: str = Field(TINY, min_length=1)  # 'tiny', a Hugging Face id, a folder, or a run
     seed: int = Field(0, ge=0)
-    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all
+    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all; a sequence takes them in this order
+    curriculum: Curriculum = Curriculum.MIXTURE
+    keep_rate: float = Field(0, ge=0, le=0.9)  # share of a stage's visits that go to rows of the tiers before it
     has_evidence: bool = True  # prompts carry the computed evidence
     has_rationale: bool = True  # completions carry the rationale
     # None, for a tiny model: by the number of rows; so too grade_balance, learning_rate, epochs and batch_size
@@ -80,16 +83,21 @@ class SftConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def fill_by_kind(cls, given: Any) -> Any:
+    def fill_by_kind(cls, given: Any, asked: ValidationInfo) -> Any:
         if not isinstance(given, Mapping):
             return given
-        defaults = TINY_DEFAULTS if given.get("model", TINY) == TINY else PRETRAINED_DEFAULTS
+        model, is_tiny = str(given.get("model", TINY)), (asked.context or {}).get("is_tiny", is_named_tiny)
+        defaults = TINY_DEFAULTS if is_tiny(model) else PRETRAINED_DEFAULTS
         return {**defaults, **given}
 
     @model_validator(mode="after")
     def fits_together(self) -> SftConfig:
         if self.max_completion_tokens >= self.max_length:
             raise ValueError("max_completion_tokens must leave room for the prompt: make it less than max_length")
+        if self.keep_rate and self.curriculum is Curriculum.MIXTURE:
+            raise ValueError(
+                'a mixture holds all tiers from the start: leave keep_rate out, or curriculum = "sequence"'
+            )
         if self.tiny_hidden_size % (2 * self.tiny_heads):
             raise ValueError("tiny_hidden_size must be an even multiple of tiny_heads")
         return self
@@ -111,6 +119,11 @@ def size_to(config: SftConfig, n_rows: int) -> SftConfig:
     return config.model_copy(update={name: v for name, v in fitting.items() if getattr(config, name) is None})
 
 
-def read_config(path: Path | None, overrides: Mapping[str, Any]) -> SftConfig:
-    """Read a flat TOML file, then lay the options of the command line over it; one UserError for all mistakes."""
-    return read_flat(SftConfig, path, overrides)
+def read_config(
+    path: Path | None, overrides: Mapping[str, Any], *, is_tiny: Callable[[str], bool] = is_named_tiny
+) -> SftConfig:
+    """Read a flat TOML file, then lay the options of the command line over it; one UserError for all mistakes.
+
+    is_tiny: whether a model takes the defaults of the tiny one.
+    """
+    return read_flat(SftConfig, path, overrides, context={"is_tiny": is_tiny})

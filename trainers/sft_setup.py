@@ -5,8 +5,9 @@ Apart from `sft` because `afrel check` makes the same things and trains nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from datasets import Dataset
 from peft import LoraConfig
@@ -18,19 +19,44 @@ from trainers.format_check import CheckedRows
 from trainers.losses import IGNORED
 from trainers.preflight.trial import Load, longest
 from trainers.pretrained import load_model, load_tokenizer
+from trainers.run_frame import is_bfloat16, loop_settings
 from trainers.sft_config import TINY, SftConfig
 from trainers.tiny_model import build_model, train_tokenizer
 
 
-def make_tokenizer(config: SftConfig, rows: Dataset) -> PreTrainedTokenizerBase:
-    """Return the model's tokenizer; a tiny model's is trained on the rows' prompts and completions."""
+class ModelSettings(Protocol):
+    """What every configuration that may begin with the tiny model says of it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def tiny_vocabulary(self) -> int: ...
+    @property
+    def tiny_hidden_size(self) -> int: ...
+    @property
+    def tiny_layers(self) -> int: ...
+    @property
+    def tiny_heads(self) -> int: ...
+
+
+def make_tokenizer(config: ModelSettings, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    """Return the model's tokenizer; a tiny model's is trained on texts."""
     if config.model != TINY:
         return load_tokenizer(config.model)
-    texts = (text for column in ("prompt", "completion") for text in rows[column])
     return train_tokenizer(texts, vocab_size=config.tiny_vocabulary)
 
 
-def make_model(config: SftConfig, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
+def row_texts(rows: Dataset) -> Iterator[str]:
+    """Yield what rows are made of: prompts, then completions."""
+    for column in ("prompt", "completion"):
+        yield from rows[column]
+
+
+def make_model(config: ModelSettings, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
     """Return the model to start from: one from scratch, or a pretrained one."""
     if config.model != TINY:
         return load_model(config.model, device=device)
@@ -61,12 +87,7 @@ def step_load(rows: Sequence[EncodedRow], config: SftConfig, device: str) -> Loa
     )
 
 
-def is_bfloat16(config: SftConfig, device: str) -> bool:
-    """Say whether the model computes in half precision."""
-    return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
-
-
-def is_checkpointed(config: SftConfig, device: str) -> bool:
+def is_checkpointed(config: ModelSettings, device: str) -> bool:
     """Say whether activations are computed anew in the backward pass."""
     return config.model != TINY and device == "cuda"
 
@@ -85,33 +106,11 @@ def training_rows(checked: CheckedRows) -> Dataset:
 
 def trl_config(config: SftConfig, checkpoints: Path, *, n_visits: int, device: str) -> TrlConfig:
     """Return TRL's configuration of a run over so many visits."""
-    assert config.batch_size is not None
-    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
     return TrlConfig(
-        output_dir=str(checkpoints),
-        num_train_epochs=1,  # the planned order holds all epochs
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation_steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup_rate * n_steps),
         weight_decay=config.weight_decay,
         adam_beta2=0.95,
-        max_grad_norm=config.max_gradient_norm,
-        optim="adamw_torch",
-        seed=config.seed,
-        use_cpu=device == "cpu",
-        bf16=is_bfloat16(config, device),
         gradient_checkpointing=is_checkpointed(config, device),
-        logging_steps=config.logging_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=config.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=device == "cuda",
-        max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
+        **loop_settings(config, checkpoints, n_visits=n_visits, device=device),
     )

@@ -7,36 +7,24 @@ says more), and its fused head, which on a CPU projects every position; we proje
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
-from storage.clock import now
 from storage.errors import UserError
+from trainers.curriculum import StageSteps, stage_at
 from trainers.losses import IGNORED, answer_first_loss
-from trainers.run_directory import RunDirectory, checkpoint_step
+from trainers.planned_order import InPlannedOrder, PlannedOrder  # noqa: F401 - the order, where grpo looks for it
+from trainers.run_directory import checkpoint_step
+from trainers.run_recorder import RunRecorder, take
 from trainers.token_log_probs import completion_log_probs
 
 LOGGED = ("loss", "grade_loss", "rationale_loss", "grad_norm", "learning_rate")
-
-
-class PlannedOrder(Sampler[int]):
-    """Yields a list of dataset indices as it stands."""
-
-    def __init__(self, indices: Sequence[int]) -> None:
-        self._indices = list(indices)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._indices)
 
 
 class RightPadding:
@@ -55,11 +43,11 @@ class RightPadding:
         return {"input_ids": input_ids, "labels": labels, "row": torch.tensor([row["row"] for row in rows])}
 
 
-class AnswerFirstTrainer(SFTTrainer):
+class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
     """SFT on answer-first rows.
 
-    grade_weights: loss weight of each grade by token id. order: dataset indices, batch after batch. row_hashes: what
-    `row` of the dataset counts through; the hashes of consumed rows are digested into the metrics.
+    grade_weights: loss weight of each grade by token id. row_hashes: what `row` of the dataset counts through; the
+    hashes of consumed rows are digested into the metrics.
     """
 
     loss_is_scaled_for_ga = False  # each batch's loss is a mean; the trainer divides by the accumulated batches
@@ -67,24 +55,16 @@ class AnswerFirstTrainer(SFTTrainer):
     def __init__(
         self,
         *args: Any,
-        order: Sequence[int],
         grade_weights: Mapping[int, float],
         grade_weight: float,
         row_hashes: Sequence[str],
         **kwargs: Any,
     ) -> None:
-        self._order = PlannedOrder(order)
         self._weight_of_token = dict(grade_weights)
         self._grade_weight = grade_weight
         self._row_hashes = row_hashes
         self._consumed = hashlib.sha256()
         super().__init__(*args, **kwargs)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> PlannedOrder:  # noqa: ARG002 - the hook's signature
-        return self._order
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write no card: it would look things up on the network."""
 
     def compute_loss(
         self,
@@ -121,72 +101,46 @@ class AnswerFirstTrainer(SFTTrainer):
         )
 
 
-class RunRecorder(TrainerCallback):
-    """Writes metrics and progress, marks checkpoints complete, stops at gradients that are not finite."""
+class SftRecorder(RunRecorder):
+    """Writes metrics and progress of an SFT run; of a curriculum in stages also which stage a step is of.
 
-    def __init__(self, run: RunDirectory, *, epochs: int, started_from: int, tell: Any) -> None:
-        self._run = run
-        self._epochs = epochs
-        self._started_from = started_from
-        self._tell = tell
-        self._started = time.monotonic()
-        self._told = 0.0
+    stages: empty where all tiers are mixed. A stage's last step is logged, so that no logged mean is over two stages.
+    """
+
+    def __init__(self, *args: Any, stages: Sequence[StageSteps] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stages = stages
         self.trainer: AnswerFirstTrainer | None = None
 
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,
-    ) -> None:
-        gradients = [p.grad for p in kwargs["model"].parameters() if p.grad is not None]
-        norms = torch.stack(torch._foreach_norm(gradients))
-        if not bool(torch.isfinite(norms).all()):
-            raise UserError(
-                f"a gradient is not a finite number at step {state.global_step + 1}. Nothing was saved from this step. "
-                "Lower learning_rate in the --config file and train again"
-            )
-
-    def on_log(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,
-    ) -> None:
-        logs = kwargs["logs"]
-        if "loss" not in logs or self.trainer is None:
-            return  # the summary at the end
-        line = {
+    def line(self, state: TrainerState, logs: Mapping[str, float]) -> dict[str, Any]:
+        assert self.trainer is not None  # set before the first step
+        stage = stage_at(self._stages, state.global_step)
+        return {
             "step": state.global_step,
             "epoch": round(self._epochs * state.global_step / state.max_steps, 4),
-            **{name: logs[name] for name in LOGGED if name in logs},
+            **({} if stage is None else {"tier": stage.tier}),
+            **take(logs, LOGGED),
             "rows": self.trainer.take_consumed(),
-        }  # fmt: skip
-        self._run.append_metrics(line)
-        self.tell_progress(state, loss=logs["loss"], told=f"grade loss {logs['grade_loss']:.3f}")
+        }
 
-    def tell_progress(self, state: TrainerState, *, loss: float, told: str) -> None:
-        """Write the progress file, and a line to whoever listens, no oftener than every five seconds."""
-        seconds = time.monotonic() - self._started
-        left = seconds / (state.global_step - self._started_from) * (state.max_steps - state.global_step)
-        self._run.write_progress(
-            done=state.global_step, total=state.max_steps, seconds=round(seconds, 1), seconds_left=round(left, 1),
-            loss=loss, at=str(now()),
-        )  # fmt: skip
-        if seconds - self._told > 5 or state.global_step == state.max_steps:
-            self._told = seconds
-            self._tell(f"step {state.global_step}/{state.max_steps} · {told} · {left:.0f} s left")
+    def words(self, state: TrainerState, logs: Mapping[str, float]) -> str:
+        stage = stage_at(self._stages, state.global_step)
+        of = "" if stage is None else f"tier {stage.tier}, to step {stage.last_step} · "
+        return f"{of}grade loss {logs['grade_loss']:.3f}"
 
-    def on_save(
+    def more_progress(self, state: TrainerState) -> dict[str, Any]:
+        stage = stage_at(self._stages, state.global_step)
+        return {} if stage is None else {"stage": asdict(stage)}
+
+    def on_step_end(
         self,
-        args: TrainingArguments,
+        args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,
         **kwargs: Any,  # noqa: ARG002
-    ) -> None:
-        self._run.complete_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+    ) -> TrainerControl:
+        control.should_log |= any(stage.last_step == state.global_step for stage in self._stages)
+        return control
 
 
 def started_from(checkpoint: Path | None) -> int:

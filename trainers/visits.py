@@ -1,7 +1,7 @@
 """The order in which training visits the rows: one explicit list, a pure function of lengths and seed.
 
 Made before the first step and never drawn during training, so a run that was killed goes on with the very rows an
-uninterrupted run would have seen. Rows of like length share a batch, which saves padding.
+uninterrupted run would have seen. Rows of like length share a batch, which saves padding; rows of two stages never do.
 """
 
 from __future__ import annotations
@@ -23,30 +23,37 @@ class Visit:
 
 
 def plan_visits(
+    stages: Sequence[Sequence[int]],
     lengths: Sequence[int],
     grade_only_lengths: Sequence[int],
     *,
-    epochs: int,
     batch_size: int,
     rationale_rate: float,
-    seed: int,
+    random: np.random.Generator,
 ) -> list[Visit]:
-    """Return every visit of a training run, in order: each row exactly `epochs` times, batch by batch.
+    """Return every visit of a training run, in order, stage after stage, batch by batch.
 
-    A visit carries the rationale with probability `rationale_rate`: at 1 always, at 0 never. Only the last batch may be
-    smaller than `batch_size`.
+    stages: the rows each visits, a row as often as it is to be visited. A visit carries the rationale with probability
+    `rationale_rate`: at 1 always, at 0 never. Only a stage's last batch may be smaller than `batch_size`.
     """
-    random = np.random.default_rng(seed)
-    n_rows = len(lengths)
-    rows = np.concatenate([random.permutation(n_rows) for _ in range(epochs)])
-    has_rationale = random.random(len(rows)) < rationale_rate
-    visit_lengths = np.where(has_rationale, np.asarray(lengths)[rows], np.asarray(grade_only_lengths)[rows])
+    visits: list[Visit] = []
+    for stage in stages:
+        rows = np.asarray(stage, dtype=np.int64)
+        has_rationale = random.random(len(rows)) < rationale_rate
+        visit_lengths = np.where(has_rationale, np.asarray(lengths)[rows], np.asarray(grade_only_lengths)[rows])
+        order = _batch_by_length(visit_lengths.tolist(), batch_size, random)
+        visits += [Visit(int(rows[at]), bool(has_rationale[at])) for at in order]
+    return visits
+
+
+def _batch_by_length(lengths: Sequence[int], batch_size: int, random: np.random.Generator) -> list[int]:
+    """Return the places of visits, batches of like length in a random order within each pool."""
     order: list[int] = []
     pool_size = batch_size * BATCHES_PER_POOL
-    for start in range(0, len(rows), pool_size):
-        pool = start + np.argsort(visit_lengths[start : start + pool_size], kind="stable")
+    for start in range(0, len(lengths), pool_size):
+        pool = start + np.argsort(lengths[start : start + pool_size], kind="stable")
         n_whole = len(pool) // batch_size
         for batch in random.permutation(n_whole):
             order.extend(pool[batch * batch_size : (batch + 1) * batch_size].tolist())
         order.extend(pool[n_whole * batch_size :].tolist())  # only the last pool has such a rest
-    return [Visit(int(rows[at]), bool(has_rationale[at])) for at in order]
+    return order

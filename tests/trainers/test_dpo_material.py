@@ -4,7 +4,7 @@ import pytest
 from datasets import Dataset
 
 from trainers.dpo_material import Material, choose_pairs, encode_pairs
-from trainers.dpo_trainer import plan_order
+from trainers.planned_order import plan_order
 from trainers.preference_pairs import PairOrigin, PreferencePair
 from trainers.rewards import Gold
 from trainers.tiny_model import train_tokenizer

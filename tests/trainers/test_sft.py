@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -83,6 +84,7 @@ def test_each_step_records_the_rows_it_consumed(trained) -> None:
     """The digest of a step is that of the row hashes of its 4 visits, in order."""
     from hashlib import sha256
 
+    from trainers.curriculum import Curriculum, plan_stages
     from trainers.encoding import encode_rows
     from trainers.pretrained import load_tokenizer
     from trainers.visits import plan_visits
@@ -90,10 +92,13 @@ def test_each_step_records_the_rows_it_consumed(trained) -> None:
     rows = load(trained.snapshot.directory, splits=["train"])["train"]
     tokenizer = load_tokenizer(str(trained.run.model_dir))
     encoded = encode_rows(rows["prompt"], rows["completion"], tokenizer, max_completion_tokens=40)
+    random = np.random.default_rng(0)
+    (stage,) = plan_stages(rows["tier"], Curriculum.MIXTURE, epochs=10, keep_rate=0, step_size=4, random=random)
     visits = plan_visits(
+        [stage.rows],
         [len(row.prompt) + len(row.completion) for row in encoded if row],
         [len(row.prompt) + 1 for row in encoded if row],
-        epochs=10, batch_size=4, rationale_rate=size_to(SftConfig(), len(rows)).rationale_rate, seed=0,
+        batch_size=4, rationale_rate=size_to(SftConfig(), len(rows)).rationale_rate, random=random,
     )  # fmt: skip
     for step, line in enumerate(trained.run.read_metrics()[:5]):
         hashes = [rows["row_hash"][visit.row] for visit in visits[4 * step : 4 * step + 4]]

@@ -28,6 +28,7 @@ def check(
     Example: afrel -w shop check --model Qwen/Qwen3-0.6B --snapshot snap_91be4c01d2aa
     """
     import tempfile
+    from functools import partial
     from pathlib import Path
 
     from peft import get_peft_model
@@ -42,14 +43,19 @@ def check(
     from trainers.pretrained import choose_device, quieten_libraries
     from trainers.sft import size_config
     from trainers.sft_config import read_config
-    from trainers.sft_setup import lora_config, make_model, make_tokenizer, step_load
+    from trainers.sft_setup import lora_config, make_model, make_tokenizer, row_texts, step_load
     from trainers.snapshot_rows import load
+    from trainers.starting_point import find_start, is_from_tiny
 
     session: Session = ctx.obj
     quieten_libraries()
     directory = find_snapshot(session, snapshot, None)
     manifest = read_manifest(directory)
-    resolved = size_config(read_config(config, {"model": model}), manifest)
+    runs_dir = session.workspace.runs_dir
+    asked = read_config(config, {"model": model}, is_tiny=partial(is_from_tiny, runs_dir))
+    resolved = size_config(asked, manifest)
+    start = find_start(runs_dir, resolved.model)
+    named = resolved if start is None else resolved.model_copy(update={"model": str(start.model_dir)})
     device = choose_device(resolved.device)
     rows = load(
         directory,
@@ -59,7 +65,7 @@ def check(
         has_rationale=resolved.has_rationale,
     )["train"]
     require_every_grade(rows, manifest.scale)
-    tokenizer = make_tokenizer(resolved, rows)
+    tokenizer = make_tokenizer(named, row_texts(rows))
     checked = check_rows(
         rows,
         tokenizer,
@@ -68,7 +74,7 @@ def check(
         max_completion_tokens=resolved.max_completion_tokens,
         has_evidence=resolved.has_evidence,
     )
-    made: Any = make_model(resolved, tokenizer, device)
+    made: Any = make_model(named, tokenizer, device)
     if (lora := lora_config(resolved.lora_rank)) is not None:
         made = get_peft_model(made, lora)
     with tempfile.TemporaryDirectory(prefix=".check-", dir=session.workspace.root) as folder:

@@ -54,13 +54,13 @@ def rollout(
     from trainers.rollouts.completions import Sampling
     from trainers.rollouts.pass_curve import curve_rows
     from trainers.rollouts.run import asked_of, require_known, roll_out
-    from trainers.run_directory import open_run
     from trainers.snapshot_rows import load
+    from trainers.starting_point import open_grader
 
     session: Session = ctx.obj
     session.allow(Act.TRAIN)
     quieten_libraries()
-    found = open_run(session.workspace.runs_dir, run or find_newest_run(session.workspace.runs_dir))
+    found = open_grader(session.workspace.runs_dir, run or find_newest_run(session.workspace.runs_dir))
     described = found.read()
     directory = find_snapshot(session, snapshot or described["snapshot_id"], None)
     manifest = require_snapshot(session, directory, None, tiers=None)
