@@ -30,6 +30,24 @@ def is_alive(process: str) -> bool | None:
     return boot == _boot() and _started(process_id) == started
 
 
+def session_members(leader: str) -> list[int]:
+    """Return the living processes of the session that a process leads or led, but not that process itself.
+
+    A session outlives its leader, and as long as it does the leader's number is given to nobody else.
+    """
+    if is_alive(leader) is None:
+        return []
+    _, boot, number, started = leader.rsplit("/", 3)
+    if boot != _boot() or _started(int(number)) not in ("", started):
+        return []
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        fields = _stat(path)
+        if fields and fields[0] not in ("Z", "X") and fields[3] == number and path.parent.name != number:
+            found.append(int(path.parent.name))
+    return found
+
+
 def is_locked(path: Path) -> bool:
     """Say whether a living process holds a file's lock."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -61,11 +79,14 @@ def _boot() -> str:
 
 def _started(process_id: int) -> str:
     """Return the start of a process in ticks since boot; empty when there is none or it is dead and not yet reaped."""
+    fields = _stat(Path(f"/proc/{process_id}/stat"))
+    return "" if not fields or fields[0] in ("Z", "X") else fields[19]
+
+
+def _stat(path: Path) -> list[str]:
+    """Return the fields of a process behind its name: the state first, then parent, group, session; none when gone."""
     try:
         # the name of the program stands in brackets and may hold blanks
-        fields = (
-            Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
+        return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
+        return []

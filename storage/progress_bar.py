@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from storage.jobs.current import JobProgress
 from storage.progress import Stage, Watch
 
 # Takes words for what is done, how much of it is, and how much there is: 0 where nobody knows.
@@ -19,11 +20,13 @@ def progress_bar() -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import Progress
 
+    told_of_job = JobProgress()
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as shown:
         task = shown.add_task("", total=None)
 
         def tell(words: str, done: int, total: int) -> None:
             shown.update(task, description=words, completed=done, total=total or None)
+            told_of_job.tell(words, done, total)
 
         yield tell
 

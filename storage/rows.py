@@ -42,6 +42,24 @@ class RunRow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow(Row):
+    """A verb as a process of its own; `fields` is JSON, `process` its runner, a negative `exit_status` a signal."""
+
+    table: ClassVar[str] = "jobs"
+    job_id: str
+    verb: str
+    fields: str
+    status: str
+    account: str | None = None
+    run_id: str | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+    started_at: datetime | None = None
+    process: str | None = None
+    exit_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow(Row):
     """An account as pinned from now on; a later row of the account wins."""
 

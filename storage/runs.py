@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.clock import now
 from storage.ids import new_run_id
+from storage.jobs.current import note_run
 from storage.liveness import own_process
 from storage.rows import RunRow
 from storage.store import Store
@@ -64,6 +65,7 @@ def start_run(
         process=own_process(),
     )
     store.append({"runs": [started]})
+    note_run(store, run.run_id)
     status = "failed"
     try:
         yield run

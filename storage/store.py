@@ -33,7 +33,7 @@ class Transport(Protocol):
 
 
 class Store:
-    """The four verbs (`append`, `read`, `claim`, `update_run`) and the maintenance calls."""
+    """The verbs (`append`, `read`, `claim`, `update_run`, `update_job`) and the maintenance calls."""
 
     def __init__(self, transport: Transport, *, sees_test: bool) -> None:
         self._transport = transport
@@ -93,6 +93,10 @@ class Store:
     def update_run(self, run_id: str, **values: Any) -> None:
         """Set `status`, `counts` or `finished_at` of a run."""
         self._transport.ask("update_run", {"run_id": run_id, "values": values}, {})
+
+    def update_job(self, job_id: str, **values: Any) -> None:
+        """Set `status`, `run_id`, `process`, `exit_status`, `started_at` or `finished_at` of a job."""
+        self._transport.ask("update_job", {"job_id": job_id, "values": values}, {})
 
     def publish(self) -> Path:
         """Bring the read-only copy up to date; return its path."""

@@ -14,7 +14,7 @@ from typing import Any
 from storage.errors import UserError
 
 CONFIG_NAME = "afrel.toml"
-KNOWN_TABLES = {"llm", "oidc", "pool", "review_causes", "screening", "sources", "tiers"}
+KNOWN_TABLES = {"argilla", "jobs", "llm", "oidc", "on_sign", "pool", "review_causes", "screening", "sources", "tiers"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ from storage.process.maintained import FOUND_BY_PAIR, TOUCHING, derive, read_cau
 from storage.process.places import FIRST_LOCAL, StoreIndexes
 
 Counts = dict[str, int]
-RUN_COLUMNS: Mapping[str, str] = {"status": "varchar", "counts": "varchar", "finished_at": "timestamp"}
+# What may be set of rows that are updated in place: table -> column -> type.
+UPDATED_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "runs": {"status": "varchar", "counts": "varchar", "finished_at": "timestamp"},
+    "jobs": {
+        "status": "varchar", "run_id": "varchar", "process": "varchar", "exit_status": "integer",
+        "started_at": "timestamp", "finished_at": "timestamp",
+    },
+}  # fmt: skip
 BATCH_ROWS = 100_000  # of a hand-over file, at once in memory
 
 
@@ -43,8 +50,8 @@ class Commit:
         try:
             counts = self._insert_all(requests)
             for request in requests:
-                if request.run_update:
-                    self._update_run(request.run_update)
+                if request.update:
+                    self._update(request.update)
             self._derive()
             self._connection.execute(
                 "update position set n_commits = n_commits + 1, sequence = coalesce(?, sequence)", [sequence]
@@ -139,10 +146,11 @@ class Commit:
         for row in rows:
             raise UserError(f"{row[0]} is given split {row[1]!r}, its query has {row[2]!r}; nothing was written")
 
-    def _update_run(self, update: Mapping[str, object]) -> None:
-        values = {name: value for name, value in update.items() if name != "run_id"}
-        clause = ", ".join(f"{name} = cast(${name} as {RUN_COLUMNS[name]})" for name in values)
-        self._connection.execute(f"update runs set {clause} where run_id = $run_id", dict(update)).fetchall()
+    def _update(self, update: Mapping[str, object]) -> None:
+        table, own = ("jobs", "job_id") if "job_id" in update else ("runs", "run_id")
+        types = UPDATED_COLUMNS[table]
+        clause = ", ".join(f"{name} = cast(${name} as {types[name]})" for name in update if name != own)
+        self._connection.execute(f"update {table} set {clause} where {own} = ${own}", dict(update)).fetchall()
 
     def _derive(self) -> None:
         """Derive the standing of the candidates the new rows touch: insert that of new ones, update that of others."""

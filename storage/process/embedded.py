@@ -20,6 +20,7 @@ class EmbeddedTransport:
         self._owner = owner
         self._acts: Mapping[str, Callable[..., Any]] = {
             "update_run": self._update_run,
+            "update_job": self._update_job,
             "publish": lambda: str(self._owner.publish()),
             "rebuild": self._rebuild,
             "examine": lambda: [finding.to_mapping() for finding in self._owner.examine()],
@@ -42,7 +43,10 @@ class EmbeddedTransport:
         return self._acts[verb](**params), {}
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
-        self._fold(self._owner.admit({}, run_update={**values, "run_id": run_id}))
+        self._fold(self._owner.admit({}, update={**values, "run_id": run_id}))
+
+    def _update_job(self, job_id: str, values: Mapping[str, Any]) -> None:
+        self._fold(self._owner.admit({}, update={**values, "job_id": job_id}))
 
     def _rebuild(self) -> dict[str, int]:
         return self._owner.rebuild()

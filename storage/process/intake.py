@@ -97,7 +97,11 @@ class Intake:
 
     def update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
         """Set columns of a run, once everything appended before is in."""
-        self._keep(self._owner.admit({}, run_update={**values, "run_id": run_id}))
+        self._keep(self._owner.admit({}, update={**values, "run_id": run_id}))
+
+    def update_job(self, job_id: str, values: Mapping[str, Any]) -> None:
+        """Set columns of a job, once everything appended before is in."""
+        self._keep(self._owner.admit({}, update={**values, "job_id": job_id}))
 
     def claim(self, account: str, n: int, session: str, sequence: int, among: Sequence[str] | None = None) -> pa.Table:
         """Choose and lease candidates; the leases are safe when this returns. One column, candidate_id."""
@@ -359,7 +363,7 @@ class Intake:
 
 
 def _is_news(ask: _Ask, held: Counts) -> bool:
-    return any(held.values()) or ask.request.run_update is not None
+    return any(held.values()) or ask.request.update is not None
 
 
 def _cpu_seconds() -> float:

@@ -32,12 +32,13 @@ _MARK = struct.Struct(">QI")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one client asked to keep: rows to append, or columns of a run to set."""
+    """What one client asked to keep: rows to append, or columns of a run or a job to set."""
 
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     # Table -> name of a Parquet file in the hand-over folder; such a request never goes through the journal.
     files: Mapping[str, str] = field(default_factory=dict)
-    run_update: Mapping[str, Any] | None = None
+    # The columns to set, among them `run_id` or `job_id`, which says whose.
+    update: Mapping[str, Any] | None = None
     # A commit that is in the database only: table -> rows, and as `n_commits` how many commits there were with it.
     committed: Mapping[str, int] = field(default_factory=dict)
 
@@ -55,7 +56,7 @@ def encode(request: Request) -> Encoded:
     streams = {table: _to_stream(rows) for table, rows in request.tables.items()}
     head = {
         "tables": [[table, len(stream)] for table, stream in streams.items()],
-        "run_update": request.run_update,
+        "run_update": request.update,  # the name journals had before jobs were updated as well
         "committed": dict(request.committed),
     }
     return Encoded(head, b"".join(streams.values()))
@@ -248,7 +249,7 @@ def _decode(head: bytes, body: bytes) -> list[Request]:
         for table, length in said["tables"]:
             tables[table] = pa.ipc.open_stream(view[at : at + length]).read_all()
             at += length
-        requests.append(Request(tables, run_update=said["run_update"], committed=said["committed"]))
+        requests.append(Request(tables, update=said["run_update"], committed=said["committed"]))
     return requests
 
 

@@ -25,7 +25,7 @@ from storage.errors import UserError
 from storage.process.admission import Admission
 from storage.process.answering import answering, tables_found
 from storage.process.claims import Chosen, ClaimDesk
-from storage.process.commit import RUN_COLUMNS, Commit, Counts
+from storage.process.commit import UPDATED_COLUMNS, Commit, Counts
 from storage.process.gate import Gate
 from storage.process.journal import Journal, Request, encode
 from storage.process.kept_answers import KeptAnswers
@@ -89,15 +89,15 @@ class Owner:
             self._connection.close()
 
     def admit(
-        self, tables: Mapping[str, pa.Table], files: Mapping[str, str] = {}, run_update: Mapping[str, Any] | None = None
+        self, tables: Mapping[str, pa.Table], files: Mapping[str, str] = {}, update: Mapping[str, Any] | None = None
     ) -> Request:
         """Return a request that the database will take; UserError for one it would not."""
         for table, name in files.items():
             self.admission.check_table(table)
             self.admission.check_columns(table, self._handed_over(name))
-        if run_update is not None:
-            check_run_update(run_update)
-        return Request(self.admission.admit(tables), files, run_update)
+        if update is not None:
+            check_update(update)
+        return Request(self.admission.admit(tables), files, update)
 
     def fold(self, requests: Sequence[Request], *, sequence: int | None = None) -> list[Counts | Exception]:
         """Commit several requests together; return rows newly held by table, or each request's own error.
@@ -375,11 +375,13 @@ def leases_of(request: Request) -> list[tuple[str, str, datetime]]:
     return list(zip(*(rows[name].to_pylist() for name in ("candidate_id", "account", "until")), strict=True))
 
 
-def check_run_update(update: Mapping[str, Any]) -> None:
-    """Return when these columns of a run may be set; UserError otherwise."""
-    unknown = sorted(set(update) - set(RUN_COLUMNS) - {"run_id"})
+def check_update(update: Mapping[str, Any]) -> None:
+    """Return when these columns of a run or a job may be set; UserError otherwise."""
+    what, table, own = ("job", "jobs", "job_id") if "job_id" in update else ("run", "runs", "run_id")
+    columns = UPDATED_COLUMNS[table]
+    unknown = sorted(set(update) - set(columns) - {own})
     if unknown or len(update) < 2:
-        raise UserError(f"of a run {', '.join(RUN_COLUMNS)} can be set, not {unknown[:10]!r:.200}")
+        raise UserError(f"of a {what} {', '.join(columns)} can be set, not {unknown[:10]!r:.200}")
 
 
 def _lost(root: Path, committed: Mapping[str, int]) -> UserError:

@@ -52,6 +52,7 @@ class StoreServer:
         self._counting = threading.Lock()
         self._acts: Mapping[str, Callable[[Asked], Any]] = {
             "update_run": self._update_run,
+            "update_job": self._update_job,
             "publish": self._publish,
             "rebuild": self._rebuild,
             "examine": self._examine,
@@ -173,9 +174,15 @@ class StoreServer:
 
     def _update_run(self, asked: Asked) -> None:
         values = asked.mapping("values")
-        if "run_id" in values:
+        if not values.keys().isdisjoint({"run_id", "job_id"}):
             raise UserError("a run's run_id cannot be set")
         self._intake.update_run(asked.text("run_id"), values)
+
+    def _update_job(self, asked: Asked) -> None:
+        values = asked.mapping("values")
+        if "job_id" in values:
+            raise UserError("a job's job_id cannot be set")
+        self._intake.update_job(asked.text("job_id"), values)
 
     def _publish(self, _: Asked) -> str:
         return str(self._intake.publish())

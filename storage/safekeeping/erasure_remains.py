@@ -20,7 +20,9 @@ from storage.safekeeping.erasure_rows import ReachedSnapshot
 from storage.safekeeping.erasure_scope import REPORTED
 
 MAX_SEARCHED = 20  # texts: beyond, as for a whole source, a search would find words, not quotations
-TEXT_FILES = ("*.md", "*.txt", "*.toml", "store.log", "store.error")
+TEXT_FILES = (
+    "*.md", "*.txt", "*.toml", "store.log", "store.error", "jobs/runner.log", "jobs/*/*.txt", "jobs/*/config.toml",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ def sign(
 
     Example: afrel -w shop --as dora sign snap_91be… --tier 2
     """
+    from storage.jobs.on_sign import queue_signed
     from storage.people.accounts import Act
+    from storage.snapshots.manifest import read_manifest
     from storage.snapshots.register import find_directory, sign_registered
 
     session: Session = ctx.obj
@@ -31,6 +33,10 @@ def sign(
     with session.store() as store:
         directory = find_directory(session.workspace.snapshots_dir, store, snapshot)
         signed = sign_registered(directory, store, tiers=tiers, key=key, pins=pins)
+        vouched = tiers or [entry.tier for entry in read_manifest(directory).tiers if sum(entry.n_rows.values())]
+        told = queue_signed(session.workspace, store, directory.name, vouched, account=key.account)
+    for line in told:
+        print(line, file=sys.stderr)
     if not signed:
         print(f"nothing to do: {key.account} has signed {directory.name} already")
         return

@@ -87,7 +87,16 @@ def test_from_trying_tiers_to_removing_what_they_gave(typed: Typed, tmp_path: Pa
     assert "not looked at: the store" in typed("verify", folder, "--deep", "--pins", str(tmp_path / "pins.json"))
 
     assert "nothing to do" in typed("gc")
-    typed("sign", second, account="dora")
+    with (tmp_path / "shop" / "afrel.toml").open("a") as file:
+        file.write('\n[on_sign]\ntier_1 = [{ train = "sft", config = "sft.toml" }]\n')
+    assert "dora signed" in typed("sign", second, account="dora")  # though what it asks for is not there
+    assert json.loads(typed("jobs", "--json")) == []
+    (tmp_path / "shop" / "sft.toml").write_text("no_such_key = 1\n")
+    assert "nothing to do: dora has signed" in typed("sign", second, account="dora")  # but what was missing is queued
+    typed("sign", second, account="root")
+    (job,) = json.loads(typed("jobs", "--json"))
+    assert (job["command"], job["account"]) == (f"train sft --snapshot {second}", "dora")
+    typed("jobs", "cancel", job["job_id"])
     assert f"{first}  " in typed("gc") and (tmp_path / "shop" / "snapshots" / first).is_dir()
     with pytest.raises(UserError, match="may not erase; admin may"):
         typed("gc", "--yes", account="cleo")

@@ -46,9 +46,9 @@ def test_requests_come_back_in_order_with_their_rows(tmp_path: Path) -> None:
 
 def test_run_updates_and_commits_made_elsewhere_come_back(tmp_path: Path) -> None:
     update = {"run_id": "run_1", "status": "finished"}
-    written(tmp_path, [Request(run_update=update), Request(committed={"pairs": 9, "n_commits": 4})])
+    written(tmp_path, [Request(update=update), Request(committed={"pairs": 9, "n_commits": 4})])
     ((_, requests),) = Journal(tmp_path).replay(after=0)
-    assert [requests[0].run_update, requests[1].committed] == [update, {"pairs": 9, "n_commits": 4}]
+    assert [requests[0].update, requests[1].committed] == [update, {"pairs": 9, "n_commits": 4}]
 
 
 @pytest.mark.parametrize("n_cut", [1, 10, 60])

@@ -149,7 +149,7 @@ def test_a_verb_too_long_to_repeat_gets_an_answer_that_fits(store: RunningStore)
     assert "verb" in refusal(store, "x" * 1_000_000, {})
 
 
-@pytest.mark.parametrize("verb", ["append", "read", "claim", "update_run", "publish", "rebuild"])
+@pytest.mark.parametrize("verb", ["append", "read", "claim", "update_run", "update_job", "publish", "rebuild"])
 @pytest.mark.parametrize("params", [None, 5, "x", [1], [["name", "scale"]]])
 def test_parameters_that_are_no_object_are_refused(store: RunningStore, verb: str, params: Any) -> None:
     assert refusal(store, verb, params)
@@ -213,7 +213,7 @@ VALUES: list[Any] = [
     None,
     [],
     "status",
-    {"run_id": "x"},
+    {"run_id": "x", "job_id": "x"},
     {"nothing": 1},
     {"status = 'x', verb": "y"},
 ]
@@ -222,6 +222,11 @@ VALUES: list[Any] = [
 @pytest.mark.parametrize("values", VALUES)
 def test_a_run_is_updated_in_known_columns_only(store: RunningStore, values: Any) -> None:
     assert refusal(store, "update_run", {"run_id": "run_1", "values": values})
+
+
+@pytest.mark.parametrize("values", [*VALUES, {"job_id": "x", "status": "x"}, {"verb": "sign"}])
+def test_a_job_is_updated_in_known_columns_only(store: RunningStore, values: Any) -> None:
+    assert refusal(store, "update_job", {"job_id": "job_1", "values": values})
 
 
 FILES: list[Any] = [[], "x", {"queries": 5}, {"queries": None}, {"queries": ["x.parquet"]}]
