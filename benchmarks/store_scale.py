@@ -238,7 +238,6 @@ def _snapshot(bench: Bench, store: Store) -> None:
     writing, verifying = median(found["written"]), median(found["verified"])
     report.hold("snapshot", n / writing, target=40_000, at_most=False, unit="rows/s")
     report.hold("verify, bytes of texts", row_mb / verifying, target=300, at_most=False, unit="MB/s")
-    report.hold("verify --deep, no store", n / found["deep_seconds"], target=100_000, at_most=False, unit="rows/s")
     report.say(f"  verify: {file_mb / verifying:,.0f} MB/s of files, {n / verifying:,.0f} rows/s")
     taken = {}
     for verb in (["--as", CURATOR, "snapshot", "--json"], ["verify", "--json"]):
