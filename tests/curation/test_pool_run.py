@@ -322,6 +322,7 @@ def test_a_store_without_docs_or_queries_says_what_to_bring(store: Store) -> Non
         pool(store)
 
 
+@pytest.mark.slow
 def test_the_verb_pools_says_so_and_then_has_nothing_to_do(afrel: Afrel, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     afrel("init", folder)

@@ -54,6 +54,7 @@ def test_of_four_first_accounts_made_at_once_one_is_admin_and_the_others_are_tol
     assert [path.name for path in (tmp_path / "home" / "keys").iterdir()] == [f"{admin}.json"]
 
 
+@pytest.mark.slow
 def test_one_name_added_four_times_at_once_is_one_account(afrel: Afrel, folder: Path) -> None:
     done = at_once(afrel, folder, [(None, ("add", "root", "--role", "admin"))] * 4)
     assert [one.returncode for one in done].count(0) >= 1
@@ -61,6 +62,7 @@ def test_one_name_added_four_times_at_once_is_one_account(afrel: Afrel, folder: 
     assert list(listed(afrel, folder)) == ["root"]
 
 
+@pytest.mark.slow
 def test_two_admins_who_retire_each_other_at_once_leave_one(afrel: Afrel, folder: Path) -> None:
     afrel("account", "add", "a", "--role", "admin", workspace=folder)
     afrel("account", "add", "b", "--role", "admin", workspace=folder, account="a")
@@ -79,6 +81,7 @@ def test_the_only_admin_can_be_neither_retired_nor_given_another_role(afrel: Afr
     assert listed(afrel, folder)["root"]["role"] == "admin"
 
 
+@pytest.mark.slow
 def test_an_admin_who_is_retired_does_not_count_as_one_who_is_left(afrel: Afrel, folder: Path) -> None:
     afrel("account", "add", "a", "--role", "admin", workspace=folder)
     afrel("account", "add", "b", "--role", "admin", workspace=folder, account="a")
@@ -87,6 +90,7 @@ def test_an_admin_who_is_retired_does_not_count_as_one_who_is_left(afrel: Afrel,
     assert "b is the only admin" in refused.stderr
 
 
+@pytest.mark.slow
 def test_only_admins_retire_and_an_unknown_account_is_named(afrel: Afrel, folder: Path) -> None:
     afrel("account", "add", "root", "--role", "admin", workspace=folder)
     afrel("account", "add", "ana", "--role", "reviewer", workspace=folder, account="root")
