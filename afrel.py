@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +37,7 @@ VERBS = {
     "respond": ("review_app.commands", "respond", "Answer candidates, or replay recorded answers."),
     "adjudicate": ("review_app.commands", "adjudicate", "Settle pairs: by consensus, or by an adjudicator."),
     "serve": ("review_app.serve_command", "serve", "Open the review app in the browser."),
+    "argilla": ("review_app.argilla_bridge.command", "argilla", "Let people answer in Argilla: push, pull."),
     "tier": ("curation.tier_commands", "tier", "Show what each curriculum tier would hold."),
     "snapshot": ("curation.tier_commands", "snapshot", "Freeze the tiers under a content hash."),
     "sign": ("storage.snapshots.commands", "sign", "Sign a snapshot's tiers, so that they may train."),
@@ -49,6 +52,7 @@ VERBS = {
     "evaluate": ("trainers.commands", "evaluate", "Measure a trained model against baselines."),
     "score": ("trainers.commands", "score", "Score a file of pairs with a trained model."),
     "runs": ("trainers.runs_command", "runs", "List what was trained; compare two runs."),
+    "jobs": ("storage.jobs.commands", "jobs", "Verbs that run by themselves: start, watch, cancel, resume."),
     "sql": ("storage.sql.commands", "sql", "Ask anything in SQL, on a read-only copy; keep queries by name."),
     "why": ("curation.commands", "why", "Show where a candidate, judgment or prediction comes from."),
     "status": ("storage.commands", "status", "Count everything in the workspace."),
@@ -107,6 +111,8 @@ def afrel(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit status 2."""
+    if "AFREL_JOB" in os.environ:  # a job that is cancelled ends as by Ctrl+C: its run says so
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except UserError as error:

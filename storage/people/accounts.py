@@ -32,7 +32,10 @@ class Role(StrEnum):
 
 
 class Act(StrEnum):
-    """What an account may be allowed to do. PREPARE is ingest, pool, evolve, mine, mutate, label, screen, export."""
+    """What an account may be allowed to do. PREPARE is ingest, pool, evolve, mine, mutate, label, screen, export.
+
+    PULL is to take in what people answered elsewhere, in their names.
+    """
 
     REVIEW = "review"
     ADJUDICATE = "adjudicate"
@@ -46,6 +49,7 @@ class Act(StrEnum):
     ACCOUNTS = "accounts"
     ERASE = "erase"
     REPLAY = "replay"
+    PULL = "pull"
 
 
 ROLES_FOR: Mapping[Act, frozenset[Role]] = {
@@ -61,6 +65,7 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = {
     Act.ACCOUNTS: frozenset({Role.ADMIN}),
     Act.ERASE: frozenset({Role.ADMIN}),
     Act.REPLAY: frozenset({Role.ADMIN}),
+    Act.PULL: frozenset({Role.CURATOR, Role.ADMIN}),
 }
 
 
@@ -103,7 +108,13 @@ def in_words(act: Act) -> str:
     return _VERB.get(act, act.value)
 
 
-_VERB = {Act.PREPARE: "prepare candidates", Act.SQL: "run SQL", Act.CUT: "cut snapshots", Act.ACCOUNTS: "keep accounts"}
+_VERB = {
+    Act.PREPARE: "prepare candidates",
+    Act.SQL: "run SQL",
+    Act.CUT: "cut snapshots",
+    Act.ACCOUNTS: "keep accounts",
+    Act.PULL: "pull people's answers",
+}
 
 
 def is_account_name(text: str) -> bool:

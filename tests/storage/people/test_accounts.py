@@ -29,7 +29,7 @@ PINS = [Pin("bo", Role.ADMIN, KEY_B, "reviewer 2"), Pin("ana", Role.CURATOR, KEY
 TABLE = {
     Role.REVIEWER: {Act.REVIEW},
     Role.ADJUDICATOR: {Act.REVIEW, Act.ADJUDICATE, Act.APPROVE, Act.SIGN, Act.REVOKE},
-    Role.CURATOR: {Act.REVIEW, Act.APPROVE, Act.SQL, Act.CUT, Act.PREPARE},
+    Role.CURATOR: {Act.REVIEW, Act.APPROVE, Act.SQL, Act.CUT, Act.PREPARE, Act.PULL},
     Role.ENGINEER: {Act.SQL, Act.TRAIN, Act.PREPARE},
     Role.ADMIN: set(Act),
 }
