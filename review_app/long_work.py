@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from storage.clock import now
-from storage.errors import UserError
+from storage.errors import UnavailableError, UserError
 from storage.progress import Stage, Watch
 
 _log = logging.getLogger("afrel.work")
@@ -29,8 +29,9 @@ LEAST_SECONDS = 2.0  # a rate over less time than this says nothing of the time 
 class Work:
     """One piece of work. `outcome` is there when it went well, `refused` says in words why it did not.
 
-    `broke` is a number that finds the traceback in the log. `by` is the account that began it. `is_of_tab`: it waits
-    for one browser tab, and is let go of when that does not come.
+    `is_store_away`: it was refused because the store did not answer. `broke` is a number that finds the traceback in
+    the log. `by` is the account that began it. `is_of_tab`: it waits for one browser tab, and is let go of when that
+    does not come.
     """
 
     by: str
@@ -40,6 +41,7 @@ class Work:
     total: int = 0
     outcome: Any = None
     refused: str | None = None
+    is_store_away: bool = False
     broke: str | None = None
     seconds: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
@@ -140,7 +142,8 @@ def _run(work: Work, do: Callable[[Watch, threading.Event], Any]) -> None:
     try:
         work.outcome = do(work.watch, work.stop)
     except UserError as error:
-        work.refused = str(error)
+        # not the error: it would keep all that its frames hold
+        work.refused, work.is_store_away = str(error), isinstance(error, UnavailableError)
     except BaseException:
         work.broke = secrets.token_hex(3)
         _log.exception("work broke, number %s", work.broke)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from review_app.texts import texts
+from review_app.texts.refusals import in_words, why_not
+from storage.errors import UserError
 from storage.people.accounts import Pin
 from storage.store import Store
 from storage.workspace import Workspace
@@ -23,3 +25,11 @@ class Page:
     def say(self, key: str, **values: Any) -> str:
         """Return a text of the person's language; KeyError when there is none."""
         return texts(self.language)[key].format(**values)
+
+    def why_not(self, error: UserError) -> str:
+        """Return in the person's language why something was not done."""
+        return why_not(self.language, error)
+
+    def in_words(self, said: str) -> str:
+        """Return in the person's language what is refused or found wrong elsewhere, told as a sentence."""
+        return in_words(self.language, said)

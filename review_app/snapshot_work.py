@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage.errors import UserError
+from storage.errors import UnavailableError, UserError
 from storage.people.accounts import Act, may, pin_from_row, require
 from storage.people.keys import SigningKey, unlock
 from storage.progress import Stage, Watch
@@ -66,6 +66,8 @@ def run_apart(task: Mapping[str, Any], watch: Watch, _stop: threading.Event) -> 
                 return dict(said[0])
             if kind == "refused":
                 raise UserError(said[0])
+            if kind == "away":
+                raise UnavailableError(said[0])
             watch(Stage(kind), said[0], said[1])
     raise RuntimeError(f"the process that should {task['act']} ended with status {child.returncode} and no answer")
 
@@ -153,7 +155,7 @@ def main() -> None:
     try:
         say("outcome", do(task, watch))
     except UserError as error:
-        say("refused", str(error))
+        say("away" if isinstance(error, UnavailableError) else "refused", str(error))
 
 
 def _give_way() -> None:

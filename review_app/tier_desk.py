@@ -101,10 +101,13 @@ def count(person: Pin, root: Path, store: Store) -> Work:
     return begin_count(root, store, person.account)
 
 
-def check_tiers(person: Pin, tiers: Sequence[Tier]) -> list[str]:
-    """Return every mistake in tiers that are being written, with the nearest column for one that is not there."""
+def check_tiers(person: Pin, tiers: Sequence[Tier], *, place: str = "tier") -> list[str]:
+    """Return every mistake in tiers that are being written, with the nearest column for one that is not there.
+
+    `place` is what a tier is called before its number.
+    """
     require(person, Act.SQL)
-    return tier_mistakes([tier.to_table() for tier in tiers], place="tier")
+    return tier_mistakes([tier.to_table() for tier in tiers], place=place)
 
 
 def preview(person: Pin, stand: Stand, saved: Sequence[Tier], tried: Sequence[Tier]) -> Preview:

@@ -27,6 +27,7 @@ export class GradingPage extends KeyedPage {
     this.journal = new Journal({
       api: this.api,
       clock: this.clock,
+      say: this.say,
       workspace: given.workspace,
       account: given.account,
       onchange: () => this.saved?.draw(),

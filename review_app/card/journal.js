@@ -7,8 +7,9 @@ const BATCH_CHARACTERS = 500_000; // the server reads some megabytes at once
 const WAITS = [300, 700, 1500, 3000, 6000, 12000];
 
 export class Journal {
-  constructor({ api, clock, workspace, account, onchange, onreceipt }) {
+  constructor({ api, clock, say, workspace, account, onchange, onreceipt }) {
     this.api = api;
+    this.say = say;
     this.clock = clock;
     this.account = account;
     this.session = randomHex(16);
@@ -110,7 +111,7 @@ export class Journal {
     const entries = keys.map((key) => [key, this.read(key)]);
     await this.sendActs(entries.filter(([, entry]) => entry.kind === "act"));
     for (const [key, entry] of entries.filter(([, one]) => !["act", "comment"].includes(one.kind))) {
-      this.settle(key, entry, "an entry of this browser's journal cannot be read", {});
+      this.settle(key, entry, this.say("review.entry_unreadable"), {});
     }
     for (const [key, entry] of entries.filter(([, one]) => one.kind === "comment")) {
       const { kind, ...sent } = entry;
@@ -139,7 +140,7 @@ export class Journal {
     this.clock.set(told.now);
     const receipts = new Map(told.receipts.map((one) => [`${one.session}:${one.sequence}`, one]));
     for (const [key, act] of acts) {
-      const receipt = receipts.get(`${act.session}:${act.sequence}`) || { refused: "the server said nothing of this act" };
+      const receipt = receipts.get(`${act.session}:${act.sequence}`) || { refused: this.say("review.no_receipt") };
       this.settle(key, act, receipt.refused, receipt);
     }
   }

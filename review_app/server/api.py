@@ -21,6 +21,7 @@ from review_app.server.serving import Serving
 from review_app.server.site import Site
 from review_app.server.visitors import Visitor
 from review_app.texts import texts
+from review_app.texts.refusals import why_not
 from storage.errors import UnavailableError, UserError
 from storage.people.accounts import Act, Pin, may
 from storage.store import Store
@@ -73,7 +74,8 @@ def _endpoint(route: Route, serving: Serving, limiter: CapacityLimiter) -> Calla
         visitor: Visitor = request.scope["afrel.visitor"]
         language: str = request.scope["afrel.language"]
         if route.act is not None and not may(visitor.person.role, route.act):
-            return told(403, texts(language)["login.role_may_not"].format(role=visitor.person.role.value))
+            role = texts(language)[f"login.role_{visitor.person.role.value}"]
+            return told(403, texts(language)["login.role_may_not"].format(role=role))
         try:
             body = await _read_body(request)
         except TooLargeError:
@@ -91,9 +93,9 @@ def _answered(route: Route, desk: Desk, body: dict[str, Any]) -> Response:
         return JSONResponse(route.answer(desk, body))
     except UnavailableError as error:
         logger.warning("%s %s: %s", route.method, route.path, error)
-        return told(503, texts(desk.language)["login.store_is_away"])
+        return told(503, why_not(desk.language, error))
     except UserError as error:
-        return told(400, str(error))
+        return told(400, why_not(desk.language, error))
     except Exception:
         logger.exception("%s %s", route.method, route.path)
         return told(500, texts(desk.language)["login.our_mistake"])

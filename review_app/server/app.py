@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -26,6 +28,7 @@ from review_app.server.script_errors import told_in_words
 from review_app.server.serving import Serving, begin
 from review_app.server.shell import shell_html
 from review_app.server.site import Site
+from review_app.texts import streamlit_words
 
 ROUTE_TABLES = (me_routes, review_routes, list_routes, adjudicate_routes)
 SCRIPT = Path(str(views.__file__)).with_name("main.py")
@@ -84,8 +87,9 @@ def configure(site: Site) -> None:
 
 def _page_routes(site: Site, html: str) -> list[WebRoute]:
     async def page(request: Request) -> Response:
-        tag = language_tag(request.scope["afrel.language"])
-        spoken = html.replace('<html lang="en">', f'<html lang="{tag}">')
+        language = request.scope["afrel.language"]
+        words = escape(json.dumps(streamlit_words(language), ensure_ascii=False))
+        spoken = html.replace('<html lang="en">', f'<html lang="{language_tag(language)}" data-words="{words}">')
         return HTMLResponse(spoken, headers={"cache-control": "no-cache"})
 
     async def first_page(request: Request) -> Response:

@@ -139,7 +139,8 @@ class Guard:
         """Refuse what is no place of the app, and pages of other roles."""
         page = path.removeprefix("/")
         if page in PAGES and not is_open_to(page, visitor.person.role):
-            return self._told(request, 403, "page_not_yours", role=visitor.person.role.value)
+            role = texts(request.scope["afrel.language"])[f"login.role_{visitor.person.role.value}"]
+            return self._told(request, 403, "page_not_yours", role=role)
         is_read = request.method in ("GET", "HEAD")
         is_place = page in PAGES or path == "/" or _FETCHED.fullmatch(path)
         if (is_read and is_place) or _OURS.fullmatch(path) or f"{request.method} {path}" in FORMS:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from review_app.review_desk import (
+    Receipt,
     claim_cards,
     comment,
     own_trail,
@@ -16,6 +17,7 @@ from review_app.review_desk import (
 )
 from review_app.server.api import Desk, Route
 from review_app.server.body_fields import number_in, text_in, texts_in
+from review_app.texts.refusals import in_words
 from storage.clock import now, to_ms
 from storage.errors import UserError
 from storage.people.accounts import Act
@@ -38,9 +40,14 @@ def _acts(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(acts, list):
         raise UserError("`acts` must be a list of acts")
     return {
-        "receipts": [receipt.to_dict() for receipt in save_acts(desk.person, desk.store, acts)],
+        "receipts": [_receipt(desk, receipt) for receipt in save_acts(desk.person, desk.store, acts)],
         "now": to_ms(now()),
     }
+
+
+def _receipt(desk: Desk, receipt: Receipt) -> dict[str, Any]:
+    refused = None if receipt.refused is None else in_words(desk.language, receipt.refused)
+    return {**receipt.to_dict(), "refused": refused}
 
 
 def _trail(desk: Desk, body: dict[str, Any]) -> dict[str, Any]:

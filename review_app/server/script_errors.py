@@ -9,6 +9,7 @@ import streamlit as st
 
 from review_app.server.cookies import chosen_language
 from review_app.texts import texts
+from review_app.texts.refusals import why_not
 from review_app.views.plain import plain
 from storage.errors import UnavailableError, UserError
 
@@ -17,14 +18,13 @@ logger = logging.getLogger("afrel.server")
 
 def told_in_words(error: Exception) -> bool:
     """Show an error of the script in words; True keeps Streamlit from showing it, too."""
-    words = texts(chosen_language(st.context.cookies.to_dict(), st.context.locale))
-    if isinstance(error, UnavailableError):
-        logger.warning("%s", error)
-        st.error(words["login.store_is_away"])
-    elif isinstance(error, UserError):
-        st.error(plain(str(error)))
+    language = chosen_language(st.context.cookies.to_dict(), st.context.locale)
+    if isinstance(error, UserError):
+        if isinstance(error, UnavailableError):
+            logger.warning("%s", error)
+        st.error(plain(why_not(language, error)))
     else:
         number = secrets.token_hex(3)
         logger.error("a page broke, number %s", number, exc_info=error)
-        st.error(words["login.page_broke"].format(number=number))
+        st.error(texts(language)["login.page_broke"].format(number=number))
     return True

@@ -28,7 +28,13 @@ def shell_html(site: Site) -> str:
     html = re.sub(r'<link rel="shortcut icon"[^>]*>', f'<link rel="icon" href="{ICON}" />', html)
     html = re.sub(r'\s*<link rel="service-desc"[^>]*>', "", html)
     html = re.sub(r'\s*<link\s+rel="preload"[^>]*\bas="font"[^>]*>', "", html)
-    html = re.sub(r"<noscript>.*?</noscript>", "<noscript>This app needs JavaScript.</noscript>", html, flags=re.S)
+    html = re.sub(
+        r"<noscript>.*?</noscript>",
+        "<noscript>This app needs JavaScript. 本应用需要 JavaScript。</noscript>",
+        html,
+        flags=re.S,
+    )
+    html = html.replace("</head>", '<script type="module" src="./app/streamlit_words.js"></script></head>')
     # Streamlit's own inline script only tells search engines when to look
     begin = _BEGIN % json.dumps(site.path("/"))
     return re.sub(r"<script>\s*window\.prerenderReady = false\s*</script>", lambda _: begin, html)

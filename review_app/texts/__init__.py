@@ -34,6 +34,12 @@ def area_texts(language: str, *areas: str) -> dict[str, str]:
     return {key: text for key, text in texts(language).items() if key.split(".")[0] in areas}
 
 
+def streamlit_words(language: str) -> dict[str, str]:
+    """Return what Streamlit says in English by what it means in a language; nothing for English."""
+    own, told = area_texts(LANGUAGES[0], "streamlit"), area_texts(language, "streamlit")
+    return {} if language == LANGUAGES[0] else {own[key]: told[key] for key in own}
+
+
 def closest_language(asked: str | None) -> str:
     """Return the language of the app that serves a locale such as `zh-CN`; English when none does."""
     spoken = (asked or "").lower().split("-")[0].split("_")[0]

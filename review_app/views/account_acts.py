@@ -62,7 +62,7 @@ def _add(page: Page, name: str, role: Role, first: str | None, again: str | None
         password = account_desk.new_password(page.person) if first is None else first
         account_desk.add(page.person, page.workspace, page.store, name, role, password=password, own_password=own)
     except UserError as error:
-        st.error(plain(str(error)))
+        st.error(plain(page.why_not(error)))
         return
     st.session_state[HANDOVER_KEY] = _handover(page, name, password if first is None else None)
     st.rerun()
@@ -108,6 +108,7 @@ def _draw_role(page: Page, pin: Pin) -> None:
         is_asked = st.form_submit_button(page.say("accounts.role_now"), type="primary")
     if is_asked and role is not None:
         _change(
+            page,
             lambda: account_desk.change_role(
                 page.person, page.workspace, page.store, pin.account, role, own_password=own
             ),
@@ -122,6 +123,7 @@ def _draw_retiring(page: Page, pin: Pin) -> None:
         is_asked = st.form_submit_button(page.say("accounts.retire_now"), type="primary")
     if is_asked:
         _change(
+            page,
             lambda: account_desk.retire(page.person, page.workspace, page.store, pin.account, own_password=own),
             page.say("accounts.was_retired", name=pin.account),
         )
@@ -145,17 +147,17 @@ def _draw_new_key(page: Page, pin: Pin) -> None:
             page.person, page.workspace, page.store, pin.account, password=password, own_password=own
         )
     except UserError as error:
-        st.error(plain(str(error)))
+        st.error(plain(page.why_not(error)))
         return
     st.session_state[HANDOVER_KEY] = _handover(page, pin.account, password)
     st.rerun()
 
 
-def _change(change: Callable[[], Pin], said: str) -> None:
+def _change(page: Page, change: Callable[[], Pin], said: str) -> None:
     try:
         change()
     except UserError as error:
-        st.error(plain(str(error)))
+        st.error(plain(page.why_not(error)))
     else:
         st.session_state[SAID_KEY] = said
         st.rerun()

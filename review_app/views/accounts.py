@@ -64,7 +64,7 @@ def _draw_own(page: Page) -> None:
         try:
             account_desk.change_own_password(person, old=old or "", new=new or "", again=again or "")
         except UserError as error:
-            st.error(plain(str(error)))
+            st.error(plain(page.why_not(error)))
         else:
             st.info(page.say("accounts.changed"))
     if st.button(page.say("accounts.log_out_everywhere"), key="accounts.log_out_everywhere"):

@@ -43,7 +43,7 @@ def _draw_guideline(page: Page, row: Mapping[str, Any]) -> None:
                 page.person, page.store, instruction_id, decision, reason=st.session_state.get(reason_key)
             )
         except UserError as error:
-            st.session_state["rules.problem"] = str(error)
+            st.session_state["rules.problem"] = page.why_not(error)
             return
         st.session_state["rules.said"] = page.say(f"rules.did_{decision}", n=n) if n else page.say("rules.did_nothing")
 

@@ -104,7 +104,7 @@ def _act(page: Page, rule_ids: Sequence[str], decision: str, reason: str | None,
     try:
         n_changed = decide_rules(page.person, page.store, rule_ids, decision, reason=reason)
     except UserError as error:
-        st.session_state["rules.problem"] = str(error)
+        st.session_state["rules.problem"] = page.why_not(error)
         return
     st.session_state["rules.asking"] = None
     st.session_state["rules.epoch"] = st.session_state.get("rules.epoch", 0) + (len(rule_ids) > 1)

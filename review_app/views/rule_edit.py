@@ -80,7 +80,7 @@ def _preview(page: Page, book: RuleBook, line: RuleLine, written: Draft) -> Prev
         try:
             found = preview_version(page.person, page.store, book.lines, rule_id, written)
         except UserError as error:
-            st.error(plain(str(error)))
+            st.error(plain(page.why_not(error)))
             return None
         st.session_state["rules.preview"] = ((rule_id, written), found)
     held: tuple[object, Preview | None] = st.session_state.get("rules.preview", (None, None))
@@ -138,7 +138,7 @@ def _save(page: Page, line: RuleLine, written: Draft, reason: str) -> None:
     try:
         work = begin_version(page.person, page.workspace, page.store, line.rule, written, reason=reason)
     except UserError as error:
-        st.error(plain(str(error)))
+        st.error(plain(page.why_not(error)))
         return
     work.wait()
     st.rerun()

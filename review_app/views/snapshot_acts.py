@@ -70,7 +70,7 @@ def draw_check(page: Page, line: SnapshotLine) -> None:
     if work is not None and not draw_failure(page, work):
         problems = work.outcome["problems"]
         for problem in problems:
-            st.error(plain(problem))
+            st.error(plain(page.in_words(problem)))
         if not problems:
             at, n_rows = shown_time(work.started_at), f"{work.outcome['n_rows']:,}"
             st.info(page.say("snapshots.is_whole", n=n_rows, at=at, seconds=f"{work.elapsed:.1f}"))
@@ -169,7 +169,7 @@ def _ask_password(page: Page, key: str, label: str, act: Callable[[str], Work | 
     try:
         work = act(password or "")
     except UserError as error:
-        st.error(plain(str(error)))
+        st.error(plain(page.why_not(error)))
     else:
         if work is not None:
             work.wait()

@@ -114,9 +114,9 @@ def _draw_one(page: Page, line: SnapshotLine) -> None:
 
 def _draw_warnings(page: Page, line: SnapshotLine) -> None:
     for problem in line.problems:
-        st.error(plain(problem))
+        st.error(plain(page.in_words(problem)))
     for one in line.not_counted:
-        st.warning(page.say("snapshots.not_counted", what=plain(one)))
+        st.warning(page.say("snapshots.not_counted", what=plain(page.in_words(one))))
     if line.revoked is not None:
         said = {"account": line.revoked.account, "at": line.revoked.at[:10], "reason": plain(line.revoked.reason)}
         st.warning(page.say("snapshots.revoked_because", **said))

@@ -17,7 +17,7 @@ from review_app.views.sql_answer import draw_answer
 from review_app.views.sql_editor import draw_editor, held_text
 from review_app.views.sql_shelf import draw_shelf, remember
 from review_app.views.tab import tab_name
-from review_app.views.working import draw_failure, draw_work
+from review_app.views.working import draw_failure, draw_work, failure
 from storage.clock import now
 from storage.errors import UserError
 from storage.sql.schema import PublishedTable
@@ -63,7 +63,7 @@ def _draw_editing(page: Page, tables: tuple[PublishedTable, ...]) -> None:
         try:
             begun = sql_desk.begin_query(page.person, page.workspace, page.store, tab_name(), held_text())
         except UserError as error:
-            st.error(plain(str(error)))
+            st.error(plain(page.why_not(error)))
             return
         st.session_state[ASKED_KEY] = held_text()
         begun.wait()
@@ -112,7 +112,7 @@ def _draw_query(page: Page) -> None:
         if isinstance(work.outcome, Answer):
             st.session_state[ANSWER_KEY] = (work.outcome, work.elapsed)
         else:
-            st.session_state[REFUSED_KEY] = work.refused or page.say("work.broke", number=work.broke)
+            st.session_state[REFUSED_KEY] = failure(page, work)
         remember(st.session_state.get(ASKED_KEY, ""), work)
         sql_desk.forget_query(page.person, page.workspace, tab_name())
     if refused := st.session_state.get(REFUSED_KEY):

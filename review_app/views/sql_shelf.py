@@ -75,7 +75,7 @@ def _draw_saving(page: Page, names: set[str]) -> None:
         try:
             is_new = sql_desk.save(page.person, page.store, (name or "").strip(), held_text(), replaces=replaces)
         except UserError as error:
-            st.error(plain(str(error)))
+            st.error(plain(page.why_not(error)))
         else:
             st.session_state["sql.said"] = page.say(
                 "sql.kept" if is_new else "sql.kept_before", name=(name or "").strip()

@@ -51,7 +51,7 @@ def _draw_beginning(page: Page, outlook: Outlook) -> None:
             try:
                 audit = tier_audit.draw_audit(page.person, outlook.stand, outlook.saved.tiers, tier, seed=int(seed))
             except UserError as error:
-                st.error(plain(str(error)))
+                st.error(plain(page.why_not(error)))
             else:
                 _open(audit)
                 st.rerun()

@@ -34,10 +34,12 @@ def draw_editors(page: Page, draft: Draft) -> list[str]:
     with monospace("tiers_predicates"):
         for place, tier in enumerate(draft.tiers):
             _draw_editor(page, draft, place, tier, may_save=may_save)
-    mistakes = tier_desk.check_tiers(page.person, draft.tiers) if draft.tiers != draft.saved.tiers else []
+    mistakes: list[str] = []
+    if draft.tiers != draft.saved.tiers:
+        mistakes = tier_desk.check_tiers(page.person, draft.tiers, place=page.say("tiers.tier"))
     if may_save:
         _draw_saving(page, draft, is_sound=not mistakes)
-    return mistakes
+    return [page.in_words(mistake) for mistake in mistakes]
 
 
 def _draw_balanced(page: Page, tiers: Sequence[Tier]) -> None:
@@ -72,7 +74,7 @@ def _draw_saving(page: Page, draft: Draft, *, is_sound: bool) -> None:
         try:
             tier_desk.save(page.person, page.workspace.root, draft.tiers, mark=draft.saved.mark)
         except UserError as error:
-            st.error(plain(str(error)))
+            st.error(plain(page.why_not(error)))
         else:
             keep_draft(None)
             st.session_state["tiers.said"] = page.say("tiers.saved")

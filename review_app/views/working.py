@@ -32,11 +32,19 @@ def draw_work(page: Page, work: Work, said: str) -> None:
 
 def draw_failure(page: Page, work: Work) -> bool:
     """Say why work that is over failed; return whether it did."""
+    why = failure(page, work)
+    if why is not None:
+        st.error(plain(why))
+    return why is not None
+
+
+def failure(page: Page, work: Work) -> str | None:
+    """Return why work that is over failed, None when it went well."""
+    if work.is_store_away:
+        return page.say("login.store_is_away")
     if work.refused is not None:
-        st.error(plain(work.refused))
-    elif work.broke is not None:
-        st.error(page.say("work.broke", number=work.broke))
-    return (work.refused or work.broke) is not None
+        return page.in_words(work.refused)
+    return page.say("work.broke", number=work.broke) if work.broke is not None else None
 
 
 def _stage(page: Page, work: Work) -> list[str]:

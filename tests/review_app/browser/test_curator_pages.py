@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import stop_store_process
 from tests.review_app import tier_shop
+from tests.review_app.browser.english import english_texts
 from tests.review_app.browser.shop import PASSWORD, Shop, log_in
 from tests.review_app.chromium import SLOW
 
@@ -211,3 +212,19 @@ def test_pages_are_drawn_in_both_languages_and_themes(
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     assert failed == []
     page.context.close()
+
+
+def test_a_chinese_page_says_nothing_in_english(browser: Browser, curated: Shop) -> None:
+    page = log_in(browser, curated, "root", path="/tiers", locale="zh-CN")
+    for name in ("tiers", "rules", "sql", "progress", "accounts"):
+        if name != "tiers":
+            page.goto(f"{curated.url}/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("[data-testid=stAppRunningIcon]")).to_have_count(0)
+        for folded in page.locator("summary").all():
+            folded.click()
+        placeholder = "select status, count(*) as n from candidate_status group by status"
+        assert english_texts(page, besides=[placeholder]) == [], name
+    field = page.get_by_label("当前密码")
+    field.fill("something")
+    expect(page.get_by_text("按 Enter 提交").first).to_be_visible()

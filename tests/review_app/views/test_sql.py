@@ -66,7 +66,7 @@ def test_queries_are_kept_loaded_and_replaced_on_purpose(page: AppTest, served_s
     page.session_state[TEXT_KEY] = "select 2 as two"
     field(page, "Save the editor's query as").set_value("ones")
     button(page, "Save").click().run()
-    assert "ones is kept already, by person_cleo" in words(page)
+    assert "ones is saved already, by person_cleo" in words(page)
     page.checkbox[0].set_value(True)
     field(page, "Save the editor's query as").set_value("ones")
     button(page, "Save").click().run()
