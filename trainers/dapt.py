@@ -96,7 +96,9 @@ def train(config: DaptConfig, snapshot: Path, *, run: RunDirectory, tell: Callab
     rows = load(snapshot, splits=["train"], tiers=config.tiers)["train"]
     checked = None
     if config.text_file is not None:
-        checked = leave_out_leaks(read_text_file(Path(config.text_file)), held_back_queries(snapshot))
+        file, queries = read_text_file(Path(config.text_file)), held_back_queries(snapshot)
+        tell(f"looking for {len(queries)} dev and test queries in {len(file.lines)} lines of {file.path}")
+        checked = leave_out_leaks(file, queries)
     texts = gather_texts(rows, () if checked is None else checked.texts)
     learnt, held_back = hold_back(texts, rate=config.held_back_rate, seed=config.seed)
     tell(_told(len(learnt), len(held_back), checked))

@@ -199,3 +199,12 @@ def test_low_rank_weights_and_rows_of_one_text(snapshot, whole, tmp_path) -> Non
     assert before.keys() == after.keys()
     assert torch.equal(before["model.embed_tokens.weight"], after["model.embed_tokens.weight"])
     assert not torch.equal(*(one["model.layers.0.self_attn.q_proj.weight"] for one in (before, after)))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_the_run_and_says_where(snapshot, tmp_path) -> None:
+    run = RunDirectory(tmp_path / "run_4")
+    config = DaptConfig(**BASE | {"learning_rate": 1e30, "warmup_rate": 0.0})
+    with pytest.raises(UserError, match=r"not a finite number at step \d+.*Lower learning_rate"):
+        train(config, snapshot.directory, run=run, tell=silent)
+    assert run.read()["status"] == "running" and not run.model_dir.exists()
