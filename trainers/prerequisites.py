@@ -12,6 +12,7 @@ from typing import Any
 from storage.clock import now
 from storage.errors import UserError
 from storage.ids import new_run_id
+from storage.jobs.current import note_run
 from storage.people.accounts import Pin, pins_from_json
 from storage.runs import start_run
 from storage.session import Session
@@ -81,6 +82,7 @@ def _resumed(store: Store, run_id: str) -> Iterator[dict[str, Any]]:
     counts: dict[str, Any] = {"resumed": True}
     status = "failed"
     store.update_run(run_id, status="running")
+    note_run(store, run_id)
     try:
         yield counts
         status = "finished"
@@ -99,7 +101,7 @@ def find_newest_run(runs_dir: Path) -> str:
             described = RunDirectory(path.parent).read()
         except UserError:
             continue  # half written or not ours: whoever names it is told so
-        if described["status"] == "finished":
+        if described["status"] == "finished" and described.get("method") != "dapt":  # which grades nothing
             finished.append((described["finished_at"], path.parent.name))
     if not finished:
         raise UserError(f"no finished run under {runs_dir}. Train one: afrel train sft")
