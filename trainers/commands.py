@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,17 @@ import typer
 from storage.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
+    from storage.snapshots.manifest import Manifest
     from trainers.dpo_material import Material
 
 
 class Method(StrEnum):
     SFT = "sft"
+    DAPT = "dapt"
     DPO = "dpo"
     GRPO = "grpo"
 
@@ -43,7 +46,9 @@ ModelOption = Annotated[
 ]
 StartOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="M", help="sft: tiny (default), a Hugging Face id or a folder; dpo, grpo: a run."),
+    typer.Option(
+        "--model", metavar="M", help="sft, dapt: tiny (default), a Hugging Face id, a folder, a run; dpo, grpo: a run."
+    ),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A TOML file of flat keys.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -59,6 +64,7 @@ def train(
     pins: PinsOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and resolve; train nothing.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Verify, then leave it to a job: afrel jobs.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train an answer-first model from a signed snapshot; a killed run goes on where it was.
@@ -66,8 +72,9 @@ def train(
     Example: afrel -w shop train sft --snapshot snap_91be4c01d2aa --model tiny
     """
     from storage.people.accounts import Act
+    from trainers.forgetting.recalls import write_recalls
     from trainers.prerequisites import find_snapshot, register_run, require_snapshot, tell
-    from trainers.run_directory import find_run, open_run
+    from trainers.run_directory import find_run
 
     session: Session = ctx.obj
     if schema:
@@ -75,33 +82,25 @@ def train(
         return
     if pins is None:
         session.allow(Act.TRAIN)
-    resolved = _read_configuration(method, config, {"model": model, "seed": seed})
+    runs_dir = Path("runs").resolve() if pins else session.workspace.runs_dir
+    resolved = _read_configuration(method, config, {"model": model, "seed": seed}, runs_dir)
     directory = find_snapshot(session, snapshot, pins)
     manifest = require_snapshot(session, directory, pins, tiers=resolved.tiers)
-    runs_dir = Path("runs").resolve() if pins else session.workspace.runs_dir
-    if method is Method.SFT:
-        from trainers import sft
+    if queue and not dry_run:
+        from trainers.queueing import queue_training
 
-        resolved = sft.size_config(resolved, manifest)
-        key, trained = sft.run_key(resolved, manifest), partial(sft.train, resolved, directory)
-    elif method is Method.DPO:
-        from trainers import dpo
-
-        start = open_run(runs_dir, resolved.model)
-        material = _material(session, start.run_id, has_edits=resolved.has_edits, pins=pins)
-        key = dpo.run_key(resolved, manifest, start, material)
-        trained = partial(dpo.train, resolved, directory, start, material)
-    else:
-        from trainers import grpo
-
-        start = open_run(runs_dir, resolved.model)
-        key, trained = grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
+        options = {"--model": model, "--seed": seed}
+        queue_training(session, method.value, directory, options, config=config, pins=pins, as_json=as_json)
+        return
+    resolved, key, trained = _plan(session, method, resolved, directory, manifest, runs_dir, pins)
     if dry_run:
         resolution = {"snapshot": manifest.snapshot_id, **resolved.model_dump(mode="json")}
         print(json.dumps(resolution, ensure_ascii=False))
         return
     found = find_run(runs_dir, key)
     if found is not None and found.read()["status"] == "finished":
+        if pins is None:
+            write_recalls(session, found)  # a run may have been killed when all but this was done
         if as_json:
             print(json.dumps({"nothing_to_do": True, "run_id": found.run_id, "directory": str(found.path)}))
         else:
@@ -111,19 +110,67 @@ def train(
     in_store = pins is None
     with register_run(session, found, runs_dir, settings=settings, key=key, in_store=in_store) as (run, counts):
         result = trained(run=run, tell=tell)
+        if in_store:
+            write_recalls(session, run)
         counts.update(
             n_rows=result.n_rows, n_steps=result.n_steps, snapshot_id=manifest.snapshot_id, method=method.value
         )
     if as_json:
         print(json.dumps({**run.read()["result"], "directory": str(run.path)}, ensure_ascii=False))
         return
-    cut = [f"{result.n_prompts_cut} prompts cut"] * bool(result.n_prompts_cut)
-    cut += [f"{result.n_completions_cut} rationales cut"] * bool(result.n_completions_cut)
-    print(
-        f"{run.run_id} · {result.n_rows} rows · {result.n_steps} steps · {result.seconds:.0f} s"
-        + "".join(f" · {part}" for part in cut)
-    )
-    tell(f"next: afrel evaluate {run.run_id}")
+    print(f"{run.run_id} · {result.n_rows} rows · {result.n_steps} steps · {result.seconds:.0f} s" + _more(result))
+    tell(f"next: afrel {'train sft --model' if method is Method.DAPT else 'evaluate'} {run.run_id}")
+
+
+def _plan(
+    session: Session,
+    method: Method,
+    resolved: Any,
+    directory: Path,
+    manifest: Manifest,
+    runs_dir: Path,
+    pins: Path | None,
+) -> tuple[Any, str, Callable[..., Any]]:
+    """Return the configuration in full, the key of its run, and what trains it."""
+    from trainers.starting_point import find_start, open_grader
+
+    if method is Method.SFT:
+        from trainers import sft
+
+        resolved = sft.size_config(resolved, manifest)
+        key = sft.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
+        return resolved, key, partial(sft.train, resolved, directory)
+    if method is Method.DAPT:
+        from trainers import dapt
+
+        key = dapt.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
+        return resolved, key, partial(dapt.train, resolved, directory)
+    start = open_grader(runs_dir, resolved.model)
+    if method is Method.DPO:
+        from trainers import dpo
+
+        material = _material(session, start.run_id, has_edits=resolved.has_edits, pins=pins)
+        key = dpo.run_key(resolved, manifest, start, material)
+        return resolved, key, partial(dpo.train, resolved, directory, start, material)
+    from trainers import grpo
+
+    return resolved, grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
+
+
+def _more(result: Any) -> str:
+    """Return what a line of result says of a run beside its rows, steps and seconds."""
+    told = asdict(result)
+    parts = [
+        *([f"{told['n_prompts_cut']} prompts cut"] if told.get("n_prompts_cut") else []),
+        *([f"{told['n_completions_cut']} rationales cut"] if told.get("n_completions_cut") else []),
+    ]
+    for stage in told.get("stages") or ():
+        parts.append(f"tier {stage['tier']} to step {stage['last_step']}")
+    if "perplexity_after" in told:
+        parts.append(f"perplexity {told['perplexity_before']:.1f} to {told['perplexity_after']:.1f}")
+    if told.get("texts"):
+        parts.append(f"{told['texts']['n_leaking']} of {told['texts']['n_lines']} lines left out: they leak")
+    return "".join(f" · {part}" for part in parts)
 
 
 def _configuration(method: Method) -> type[BaseModel]:
@@ -132,6 +179,10 @@ def _configuration(method: Method) -> type[BaseModel]:
         from trainers.sft_config import SftConfig
 
         return SftConfig
+    if method is Method.DAPT:
+        from trainers.dapt_config import DaptConfig
+
+        return DaptConfig
     if method is Method.DPO:
         from trainers.dpo_config import DpoConfig
 
@@ -141,11 +192,15 @@ def _configuration(method: Method) -> type[BaseModel]:
     return GrpoConfig
 
 
-def _read_configuration(method: Method, path: Path | None, overrides: Mapping[str, Any]) -> Any:
-    from trainers import dpo_config, grpo_config, sft_config
+def _read_configuration(method: Method, path: Path | None, overrides: Mapping[str, Any], runs_dir: Path) -> Any:
+    from trainers import dapt_config, dpo_config, grpo_config, sft_config
+    from trainers.starting_point import is_from_tiny
 
-    readers = {Method.SFT: sft_config, Method.DPO: dpo_config, Method.GRPO: grpo_config}
-    return readers[method].read_config(path, overrides)
+    if method in (Method.SFT, Method.DAPT):
+        begins = sft_config if method is Method.SFT else dapt_config
+        return begins.read_config(path, overrides, is_tiny=partial(is_from_tiny, runs_dir))
+    goes_on = dpo_config if method is Method.DPO else grpo_config
+    return goes_on.read_config(path, overrides)
 
 
 def _material(session: Session, run_id: str, *, has_edits: bool, pins: Path | None) -> Material:
@@ -189,11 +244,11 @@ def evaluate(
     from storage.runs import finished_run, start_run
     from trainers.leaks import require_unleaked
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
-    from trainers.run_directory import open_run
+    from trainers.starting_point import open_grader
 
     session: Session = ctx.obj
     session.allow(Act.TRAIN)
-    found = open_run(session.workspace.runs_dir, run or find_newest_run(session.workspace.runs_dir))
+    found = open_grader(session.workspace.runs_dir, run or find_newest_run(session.workspace.runs_dir))
     described = found.read()
     directory = find_snapshot(session, snapshot or described["snapshot_id"], None)
     manifest = require_snapshot(session, directory, None, tiers=None)  # rows of all tiers are measured

@@ -12,37 +12,40 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
-from transformers import PrinterCallback
 from trl import GRPOConfig as TrlConfig
 
-from storage.clock import now
+from storage.errors import UserError
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.encoding import EncodedRow
-from trainers.evidence_source import source_of
+from trainers.evidence_source import EvidenceSource, source_of
+from trainers.forgetting.alarms import OnAlarm
+from trainers.forgetting.held_back import held_back_rows
+from trainers.forgetting.watch import ForgettingWatch
 from trainers.format_check import CheckedRows, check_rows
 from trainers.grpo_config import GrpoConfig
 from trainers.grpo_trainer import GrpoPlan, GrpoRecorder, ModeBalancedTrainer
 from trainers.judging import golds_of
-from trainers.preflight.memory import find_room
-from trainers.preflight.saving import telling_of_disk
-from trainers.preflight.trial import Load, longest, try_first
-from trainers.preflight.weights import require_finite
+from trainers.preflight.trial import Load, longest
 from trainers.pretrained import choose_device, quieten_libraries
 from trainers.ranker import Ranker, fitted_prompts, load_ranker, require_scale
-from trainers.run_directory import RunDirectory, file_digests
+from trainers.run_directory import RunDirectory
+from trainers.run_frame import close_record, is_bfloat16, shape_of, train_to_the_end
 from trainers.run_record import start_record
 from trainers.sft_trainer import started_from
 from trainers.snapshot_rows import load
 
-SHAPE = ("has_evidence", "max_length", "max_completion_tokens")  # of prompts and completions, as the run before had it
-
 
 @dataclass(frozen=True, slots=True)
 class GrpoResult:
-    """How a run ended. reward and silent_rate: the last ones logged, None for a run too short to log any."""
+    """How a run ended. reward and silent_rate: the last ones logged, None for a run too short to log any.
+
+    kept_step: after which the weights that were kept were, n_steps unless they were rolled back. forgotten: the slices
+    with an alarm at the last measurement, the surest first; None where nothing was measured.
+    """
 
     run_id: str
     n_rows: int
@@ -53,6 +56,8 @@ class GrpoResult:
     silent_rate: float | None
     n_prompts_cut: int
     n_completions_cut: int
+    kept_step: int
+    forgotten: list[dict[str, Any]] | None
 
 
 def run_key(config: GrpoConfig, manifest: Manifest, start: RunDirectory) -> str:
@@ -78,7 +83,8 @@ def train(
     manifest = read_manifest(snapshot)
     ranker = load_ranker(start, device=config.device)
     require_scale(ranker, manifest)
-    shape = {name: start.read()["config"][name] for name in SHAPE}
+    shape = shape_of(start)
+    n_completion_tokens = shape["max_completion_tokens"]
     rows = load(snapshot, splits=["train"], tiers=config.tiers, has_evidence=shape["has_evidence"])["train"]
     tell(f"{len(rows)} train rows; going on from {start.run_id}")
     checked = check_rows(
@@ -86,10 +92,14 @@ def train(
         ranker.tokenizer,
         manifest.scale,
         max_length=shape["max_length"],
-        max_completion_tokens=shape["max_completion_tokens"],
+        max_completion_tokens=n_completion_tokens,
         has_evidence=shape["has_evidence"],
     )
-    plan = make_plan(rows, checked, ranker, manifest)
+    evidence = source_of(manifest.rule_book, rows["fields"])
+    plan = make_plan(rows, checked, ranker, manifest, evidence)
+    watch = _watch(
+        config, snapshot, manifest, ranker, evidence, run, n_completion_tokens=n_completion_tokens, tell=tell
+    )
     checkpoint = start_record(
         run,
         method="grpo",
@@ -101,45 +111,66 @@ def train(
         started_from={"run_id": start.run_id, "model_files": start.read()["model_files"]},
     )
     first_step = started_from(checkpoint)
-    recorder = GrpoRecorder(run, epochs=1, started_from=first_step, tell=tell)
     trainer = ModeBalancedTrainer(
         model=ranker.model,
-        args=_trl_config(config, run, n_completion_tokens=shape["max_completion_tokens"]),
+        args=_trl_config(config, run, n_completion_tokens=n_completion_tokens),
         train_dataset=Dataset.from_dict({"prompt": list(plan.prompts), "row": list(range(len(rows)))}),
         processing_class=ranker.tokenizer,
-        callbacks=[recorder],
+        callbacks=[GrpoRecorder(run, epochs=1, started_from=first_step, tell=tell), *([watch] if watch else [])],
         plan=plan,
         config=config,
     )
-    trainer.remove_callback(PrinterCallback)  # stdout is for results
-    trial = try_first(
-        trainer.model, step_load(checked.rows, config, n_completion_tokens=shape["max_completion_tokens"]),
-        pad_token_id=ranker.tokenizer.pad_token_id, folder=run.path,
-        room=find_room(trainer.model.device.type, run.path), source=start.run_id,
+    train_to_the_end(
+        trainer, ranker.tokenizer, run,
+        load=step_load(checked.rows, config, n_completion_tokens=n_completion_tokens),
+        checkpoint=checkpoint, source=start.run_id, tell=tell, evidence=evidence,
     )  # fmt: skip
-    run.describe(preflight=trial.to_content())
-    run.rewind_metrics(first_step)
-    if checkpoint is not None:
-        tell(f"going on from step {first_step}")
-    with telling_of_disk(run):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        source_of(manifest.rule_book, rows["fields"]).write(run.model_dir)
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
-        model.save_pretrained(run.model_dir, safe_serialization=True)
-        ranker.tokenizer.save_pretrained(run.model_dir)
     metrics = run.read_metrics()
     last = metrics[-1] if metrics else {}
+    n_steps = trainer.state.global_step
     result = GrpoResult(
-        run.run_id, len(rows), trainer.state.global_step, round(time.monotonic() - started, 1), first_step,
+        run.run_id, len(rows), n_steps, round(time.monotonic() - started, 1), first_step,
         last.get("reward"), last.get("silent_rate"), checked.n_prompts_cut, checked.n_completions_cut,
+        watch.kept_step if watch else n_steps,
+        [asdict(one) for one in watch.points[-1].alarms] if watch else None,
     )  # fmt: skip
-    run.describe(
-        status="finished", finished_at=str(now()), n_steps=result.n_steps, seconds=result.seconds,
-        model_files=file_digests(run.model_dir), result=asdict(result),
-    )  # fmt: skip
-    run.drop_checkpoints()
+    close_record(run, result)
+    if watch is not None:
+        watch.drop_weights()
     return result
+
+
+def _watch(
+    config: GrpoConfig,
+    snapshot: Path,
+    manifest: Manifest,
+    ranker: Ranker,
+    evidence: EvidenceSource,
+    run: RunDirectory,
+    *,
+    n_completion_tokens: int,
+    tell: Callable[[str], None],
+) -> ForgettingWatch | None:
+    """Return what watches for forgetting; None, which is told, where there is no dev row to watch it on."""
+    held = held_back_rows(
+        snapshot, manifest, ranker, evidence, tiers=config.tiers, n_pairs=config.alarm_pairs,
+        n_completion_tokens=n_completion_tokens, seed=config.seed,
+    )  # fmt: skip
+    if held is None:
+        lacking = f"{manifest.snapshot_id} has no dev rows in the tiers trained on, so nobody sees what is forgotten"
+        if config.on_alarm is not OnAlarm.TELL:
+            raise UserError(
+                f'{lacking}, and on_alarm = "{config.on_alarm}" cannot be kept. Set on_alarm = "tell", or cut a '
+                "snapshot that has them: afrel tier, then afrel snapshot"
+            )
+        tell(f"{lacking}. Cut a snapshot that has them: afrel tier, then afrel snapshot")
+        return None
+    if held.n_left_out:
+        tell(f"{held.n_left_out} held-back pairs are too long to be asked and left out")
+    return ForgettingWatch(
+        run, held, ranker, bounds=config.alarm_bounds, on_alarm=config.on_alarm, every=config.alarm_steps,
+        n_rows=config.sft_rows, n_completion_tokens=n_completion_tokens, tell=tell,
+    )  # fmt: skip
 
 
 def step_load(rows: Sequence[EncodedRow], config: GrpoConfig, *, n_completion_tokens: int) -> Load:
@@ -163,20 +194,17 @@ def step_load(rows: Sequence[EncodedRow], config: GrpoConfig, *, n_completion_to
 
     return Load(
         [*rollouts, *longest(rows, config.sft_rows)], lighter, has_reference=config.kl_weight > 0,
-        is_bfloat16=_is_bfloat16(config),
+        is_bfloat16=is_bfloat16(config, choose_device(config.device)),
     )  # fmt: skip
 
 
-def _is_bfloat16(config: GrpoConfig) -> bool:
-    device = choose_device(config.device)
-    return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
-
-
-def make_plan(rows: Dataset, checked: CheckedRows, ranker: Ranker, manifest: Manifest) -> GrpoPlan:
+def make_plan(
+    rows: Dataset, checked: CheckedRows, ranker: Ranker, manifest: Manifest, evidence: EvidenceSource
+) -> GrpoPlan:
     """Return what is sampled from, judged by and learnt beside, row by row. Prompts are cut as the expert rows' are."""
     return GrpoPlan(
         fitted_prompts(rows, ranker),
-        golds_of(rows, source_of(manifest.rule_book, rows["fields"])),
+        golds_of(rows, evidence),
         checked.rows,
         [list(rules) for rules in rows["rule_ids"]],
         manifest.scale,
@@ -208,7 +236,7 @@ def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: i
         optim="adamw_torch",
         seed=config.seed,
         use_cpu=device == "cpu",
-        bf16=_is_bfloat16(config),
+        bf16=is_bfloat16(config, device),
         logging_steps=config.logging_steps,
         logging_nan_inf_filter=False,
         save_strategy="steps",

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from storage.errors import UserError
 from trainers.advantages import AdvantageMethod
 from trainers.config_file import read_flat
+from trainers.forgetting.alarms import AlarmBounds, OnAlarm
 from trainers.mode_balance import Draw, Schedule
-from trainers.sft_config import TINY
+from trainers.starting_point import TINY
 
 
 class GrpoConfig(BaseModel):
@@ -50,6 +51,12 @@ class GrpoConfig(BaseModel):
     sft_weight_end: float = Field(0.0, ge=0)  # of the linear schedule
     sft_draw: Draw = Draw.BALANCED  # over the rules
     sft_rows: int = Field(16, ge=1)  # expert rows a micro-batch
+    alarm_steps: int = Field(25, ge=1)  # between measurements of what is forgotten; the first is before step 1
+    alarm_pairs: int = Field(512, ge=1)  # held-back dev pairs at most, drawn evenly over the rules
+    alarm_level: float = Field(0.05, gt=0, lt=1)  # the chance of a false alarm, a measurement
+    alarm_fall: float = Field(0.05, ge=0, le=1)  # of a slice's recall: a smaller one rings nothing
+    alarm_rise: float = Field(0.1, ge=0)  # of the expert traces' nats a token, likewise
+    on_alarm: OnAlarm = OnAlarm.TELL
     logging_steps: int = Field(5, ge=1)
     checkpoint_steps: int = Field(50, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -59,6 +66,11 @@ class GrpoConfig(BaseModel):
     def n_rollouts(self) -> int:
         """How many completions a step is made of."""
         return self.prompts_per_step * self.group_size
+
+    @property
+    def alarm_bounds(self) -> AlarmBounds:
+        """When the forgetting alarm rings."""
+        return AlarmBounds(self.alarm_level, self.alarm_fall, self.alarm_rise)
 
     @model_validator(mode="after")
     def fits_together(self) -> GrpoConfig:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerState
 from trl import GRPOTrainer
 
 from storage.errors import UserError
@@ -26,11 +26,13 @@ from trainers.grpo_config import GrpoConfig
 from trainers.judging import EXACT_GRADE, judge
 from trainers.losses import IGNORED
 from trainers.mode_balance import DrawnRows, SftWeight, sft_loss
+from trainers.planned_order import PlannedOrder
 from trainers.rewards import REWARDS, Gold
 from trainers.rollout_batches import replace_groups
+from trainers.run_recorder import RunRecorder, take
 from trainers.sampling import coefficient_of_variation, in_accuracy_window
 from trainers.segments import GRADE, NOWHERE
-from trainers.sft_trainer import PlannedOrder, RightPadding, RunRecorder
+from trainers.sft_trainer import RightPadding
 from trainers.token_log_probs import completion_log_probs
 
 LOGGED = (
@@ -193,15 +195,8 @@ class ModeBalancedTrainer(GRPOTrainer):
 class GrpoRecorder(RunRecorder):
     """Writes metrics and progress of a GRPO run; stops at gradients that are not finite."""
 
-    def on_log(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,
-    ) -> None:
-        logs = kwargs["logs"]
-        if "loss" not in logs:
-            return  # the summary at the end
-        self._run.append_metrics({"step": state.global_step, **{name: logs[name] for name in LOGGED if name in logs}})
-        self.tell_progress(state, loss=logs["loss"], told=f"reward {logs['reward']:.3f}")
+    def line(self, state: TrainerState, logs: Mapping[str, float]) -> dict[str, Any]:
+        return {"step": state.global_step, **take(logs, LOGGED)}
+
+    def words(self, state: TrainerState, logs: Mapping[str, float]) -> str:  # noqa: ARG002
+        return f"reward {logs['reward']:.3f}"

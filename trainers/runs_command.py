@@ -25,7 +25,7 @@ runs = typer.Typer(name="runs", help="What was trained, and how runs compare.", 
 
 @runs.callback(invoke_without_command=True)
 def runs_list(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """List the runs of `train`: how far each is, what it started from, and how good it is on dev.
+    """List the runs of `train`: how far each is, what it started from, how good it is on dev, which rules it forgot.
 
     Example: afrel -w shop runs
     """
@@ -37,13 +37,22 @@ def runs_list(ctx: typer.Context, as_json: JsonOption = False) -> None:
     lines = list_runs(session.workspace.runs_dir)
     with session.store() as store:
         measured = {(row["train_run_id"], row["metric"]): row for row in store.read("dev_measures").to_pylist()}
+        forgotten = store.read("forgotten_rules").to_pylist()
     dev = {
         line.run_id: {m: measured[line.run_id, m] for m in ("accuracy", "macro_f1") if (line.run_id, m) in measured}
         for line in lines
     }
     if as_json:
         told = [
-            {**asdict(line), "dev": {m: {"value": row["value"], "n": row["n"]} for m, row in dev[line.run_id].items()}}
+            {
+                **asdict(line),
+                "dev": {m: {"value": row["value"], "n": row["n"]} for m, row in dev[line.run_id].items()},
+                "forgotten": [
+                    {name: row[name] for name in ("rule_id", "step", "n", "recall_before", "recall_after")}
+                    for row in forgotten
+                    if row["train_run_id"] == line.run_id
+                ],
+            }
             for line in lines
         ]
         print(json.dumps(told, ensure_ascii=False))
@@ -52,6 +61,7 @@ def runs_list(ctx: typer.Context, as_json: JsonOption = False) -> None:
         print(f"no runs under {session.workspace.runs_dir}. Train one: afrel train sft")
     for line in lines:
         print(_in_words(line, {metric: row["value"] for metric, row in dev[line.run_id].items()}))
+        _print_forgotten([row for row in forgotten if row["train_run_id"] == line.run_id])
 
 
 @runs.command()
@@ -164,6 +174,16 @@ def _in_words(line: RunLine, dev: Mapping[str, float]) -> str:
         *(f"dev {metric} {value:.3f}" for metric, value in dev.items() if value is not None),
     ]  # fmt: skip
     return " · ".join(parts)
+
+
+def _print_forgotten(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows[:N_RULES_SHOWN]:
+        print(
+            f"  forgot {row['rule_id']} at step {row['step']}: recall {row['recall_before']:.2f} → "
+            f"{row['recall_after']:.2f} on {row['n']} dev pairs · {(row['text'] or 'a rule of another workspace')[:60]}"
+        )
+    if len(rows) > N_RULES_SHOWN:
+        print(f"  and {len(rows) - N_RULES_SHOWN} more: runs --json")
 
 
 def _comparison_in_words(paired: McNemar, metrics: Sequence[Difference], rules: Sequence[RuleDifference]) -> list[str]:

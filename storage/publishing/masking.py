@@ -161,7 +161,7 @@ FACTS: Mapping[str, Mask] = {
     ),
     # of a rule cited once, the recall is the grade
     "rule_recalls": Mask(
-        "rule_recall_id train_run_id rule_id split step recall n run_id created_at",
+        "rule_recall_id train_run_id rule_id split step recall n is_forgotten run_id created_at",
         test=BY_OWN_SPLIT,
         no_test_rows=True,
     ),
@@ -200,7 +200,10 @@ REPLACED: Mapping[str, Mask] = {
         computed={"config": _TYPED},
     ),
     "jobs": Mask(
-        "job_id verb status run_id created_at finished_at", people="account", computed={"fields": _TYPED}
+        "job_id verb status run_id created_at finished_at started_at exit_status",
+        blank="process",
+        people="account",
+        computed={"fields": _TYPED},
     ),
 }  # fmt: skip
 

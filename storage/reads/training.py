@@ -48,6 +48,24 @@ READS = {
         from evaluations where split = 'dev' and model = 'run' group by train_run_id, metric
         """
     ),
+    # The rules that finished runs of `train` forgot on dev while they trained: the last point at which the alarm rang
+    # beside the start. Latest run first.
+    "forgotten_rules": Read(
+        """
+        with rang as (
+            select run_id, rule_id, max(step) as step from rule_recalls
+            where is_forgotten and split = 'dev' group by run_id, rule_id)
+        select r.run_id as train_run_id, f.rule_id, u.text, f.step, f.n, s.recall as recall_before,
+               f.recall as recall_after, r.finished_at
+        from rang
+        join rule_recalls f on f.run_id = rang.run_id and f.rule_id = rang.rule_id and f.step = rang.step
+        join rule_recalls s on s.run_id = rang.run_id and s.rule_id = rang.rule_id and s.step = 0
+        join runs r on r.run_id = rang.run_id
+        left join rules u on u.rule_id = rang.rule_id
+        where r.verb = 'train' and r.status = 'finished'
+        order by r.finished_at desc, r.run_id, f.recall - s.recall, f.rule_id
+        """
+    ),
     # What a run graded pairs, by the snapshot whose prompts it was asked with.
     "predictions_of": Read(
         """

@@ -110,6 +110,7 @@ RECIPES: Mapping[str, Recipe] = {
         "rr",
         ("run_id", "snapshot_id", "split", "rule_id"),
         source=f"rule_recalls t join {_EVALUATED} using (run_id)",
+        unless="step is not null",
     ),
     "tiers": Recipe("st", ("snapshot_id", "tier")),
     "tier_members": Recipe("tm", ("snapshot_id", "row_hash")),
@@ -123,18 +124,19 @@ JUDGMENT_RECIPES = (
     Recipe("j", ("'import'", "substr(origin, 8)", "pair_id"), unless="not starts_with(origin, 'import:')"),
     Recipe("j", ("'consensus'", "pair_id", "response_ids"), unless="origin <> 'consensus'"),
 )
-# What `afrel rollout` writes beside what served models answer.
-ROLLOUT_RECIPES: Mapping[str, Recipe] = {
+# What `afrel rollout` writes beside what served models answer, and `afrel train` beside what `evaluate` measures.
+TRAINED_RECIPES: Mapping[str, Recipe] = {
     "rollouts": Recipe(
         "ro", ("input_digest", "pair_id", "sample"), source=f"rollouts t join {_SAMPLED} using (run_id)", unless=_SERVED
     ),
+    "rule_recalls": Recipe("rr", ("run_id", "split", "step", "rule_id"), unless="step is null"),
     "difficulty_scores": Recipe(
         "df", ("input_digest", "pair_id"), source=f"difficulty_scores t join {_SAMPLED} using (run_id)", unless=_SERVED
     ),
 }
 NOT_RECOMPUTED: Mapping[str, str] = {
     "runs": "drawn at random: a run is an act",
-    "jobs": "drawn at random: a job is an act",
+    "jobs": "drawn at random, or of a configuration that lies beside the store",
     "accounts": "hashes a session that is not kept",
     "approvals": "hashes a session that is not kept",
     "leases": "hashes a session that is not kept",
@@ -151,7 +153,7 @@ NOT_RECOMPUTED: Mapping[str, str] = {
 def wrong_ids(connection: duckdb.DuckDBPyConnection, own_ids: Mapping[str, str]) -> list[Finding]:
     """Return a finding for every table with ids that do not follow from their rows. `own_ids`: table -> its id."""
     findings = []
-    recipes = [*RECIPES.items(), *(("judgments", recipe) for recipe in JUDGMENT_RECIPES), *ROLLOUT_RECIPES.items()]
+    recipes = [*RECIPES.items(), *(("judgments", recipe) for recipe in JUDGMENT_RECIPES), *TRAINED_RECIPES.items()]
     for table, recipe in recipes:
         wrong = list(_wrong(connection, table, own_ids[table], recipe))
         if wrong:

@@ -1,8 +1,9 @@
 """The verbs as a user meets them, in a real workspace with its store process."""
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from storage.errors import UserError
+from storage.jobs.job_command import JobCommand
+from storage.jobs.line import JobLine
 from storage.people.accounts import pins_to_json
 from storage.session import Session
 from storage.snapshots.cutting import revoke, sign_tier
@@ -21,13 +24,18 @@ from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import stop_store_process
 from trainers import commands
+from trainers.forgetting.alarms import SliceKind
+from trainers.forgetting.points import read_points
+from trainers.forgetting.recalls import recall_rows
 from trainers.preflight.command import check
 from trainers.rollouts.command import rollout
+from trainers.run_directory import RunDirectory
 from trainers.runs_command import runs
 
-from .conftest import SMALL, cut_snapshot, sample_rows
+from .conftest import RULE, SMALL, cut_snapshot, sample_rows
 
 AT = datetime(2026, 1, 1)
+WRITTEN = ("rollouts", "difficulty_scores", "evaluations", "rule_recalls")
 
 
 @dataclass
@@ -95,6 +103,28 @@ def sign(shop: Shop) -> None:
         sign_tier(shop.snapshot.directory, tier, key=shop.snapshot.signer, pins=shop.snapshot.pins)
 
 
+def test_a_training_is_queued_only_when_its_snapshot_may_train(shop: Shop, tmp_path: Path) -> None:
+    words = ("train", "sft", "--config", str(tmp_path / "sft.toml"), "--seed", "7", "--queue", "--json")
+    with pytest.raises(UserError, match="tier 1 is not signed"):
+        shop.run(*words)
+    sign(shop)
+    with shop.store() as store:
+        line = JobLine(Workspace.open(shop.root), store)
+        line.queue(JobCommand("check"), account=None)
+        running = line.claim()
+        assert running is not None  # the lane is taken: what is queued waits
+        assert "snapshot" in json.loads(shop.run(*words, "--dry-run")) and len(line.all()) == 1
+        job = line.find(json.loads(shop.run(*words))["job_id"])
+        os.close(running.lock)
+    assert (job.status, JobCommand.from_fields(job.verb, job.fields).told()) == (
+        "queued",
+        f"train sft --seed 7 --snapshot {shop.snapshot.directory.name}",
+    )
+    config = line.folder(job.job_id).config
+    assert config is not None and config.read_text() == (tmp_path / "sft.toml").read_text()
+    assert not (shop.root / "runs").exists()
+
+
 def test_check_tries_everything_and_trains_nothing(shop: Shop, tmp_path: Path) -> None:
     config = str(tmp_path / "sft.toml")
     told = json.loads(shop.run("check", "--config", config, "--json"))
@@ -110,7 +140,7 @@ def test_check_tries_everything_and_trains_nothing(shop: Shop, tmp_path: Path) -
 
 
 def test_each_way_to_train_tells_the_schema_of_its_configuration(shop: Shop) -> None:
-    for method, key in (("sft", "rationale_rate"), ("dpo", "beta"), ("grpo", "group_size")):
+    for method, key in (("sft", "curriculum"), ("dapt", "text_file"), ("dpo", "beta"), ("grpo", "group_size")):
         schema = json.loads(shop.run("train", method, "--schema"))
         assert schema["additionalProperties"] is False and key in schema["properties"]
 
@@ -141,6 +171,39 @@ def test_a_revocation_in_the_store_counts_when_the_folder_s_was_put_back(shop: S
         shop.run("train", "sft", "--config", str(tmp_path / "sft.toml"))
 
 
+@pytest.mark.slow
+def test_a_model_reads_texts_and_is_then_trained_to_grade(shop: Shop, tmp_path: Path) -> None:
+    sign(shop)
+    shared = ("tiny_vocabulary", "tiny_hidden_size", "tiny_layers", "tiny_heads")
+    (tmp_path / "dapt.toml").write_text(
+        "".join(f"{key} = {SMALL[key]}\n" for key in shared) + 'epochs = 1\ntext_file = "texts.txt"\n'
+    )
+    test_query = sample_rows()[-1]["query"]
+    (tmp_path / "texts.txt").write_text(f"a lantern of brass\n{test_query}\n")
+    words = ("train", "dapt", "--config", str(tmp_path / "dapt.toml"))
+    run = json.loads(shop.run(*words, "--json"))
+    assert (run["texts"]["n_lines"], run["texts"]["leaking"]) == (2, [2])
+    assert run["perplexity_after"] < run["perplexity_before"]
+    assert shop.run(*words).startswith(f"nothing to do: {run['run_id']} trained")
+    for verb in (("evaluate", run["run_id"]), ("rollout", run["run_id"]), ("train", "dpo", "--model", run["run_id"])):
+        with pytest.raises(UserError, match=rf"seen no grade yet.*afrel train sft --model {run['run_id']}"):
+            shop.run(*verb)
+    with pytest.raises(UserError, match="no finished run"):
+        shop.run("evaluate")
+
+    based = ("--model", run["run_id"], "--config", str(tmp_path / "sft.toml"))
+    assert json.loads(shop.run("check", *based, "--json"))["is_sound"]
+    settings = json.loads(shop.run("train", "sft", *based, "--dry-run"))
+    assert settings["weight_decay"] == 0.1  # as a tiny model's
+    trained = shop.run("train", "sft", *based)
+    assert "60 rows · 150 steps" in trained
+    assert shop.run("train", "sft", *based).startswith("nothing to do")
+    listed = {line["run_id"]: line for line in json.loads(shop.run("runs", "--json"))}
+    assert listed[run["run_id"]]["method"] == "dapt"
+    assert listed[trained.split()[0]]["started_from"] == run["run_id"]
+    assert json.loads(shop.run("evaluate", trained.split()[0], "--json"))["measures"]
+
+
 def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) -> None:
     """Roll out a run that is evaluated on dev, train on its preferences, and compare the two."""
     words = ("rollout", run_id, "--samples", "4", "--limit", "30", "--temperature", "2", "--json")
@@ -154,7 +217,7 @@ def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) 
     with shop.store() as store:
         assert len(store.read("train_rollouts", train_run_id=run_id)) == 120
         wrong = [one["what"] for one in store.examine() if "ids that do not follow" in one["what"]]
-        assert not [what for what in wrong if what.startswith(("rollouts", "difficulty_scores", "evaluations"))]
+        assert not [what for what in wrong if what.startswith(WRITTEN)]
     (tmp_path / "dpo.toml").write_text('epochs = 1\nlearning_rate = 1e-3\ndevice = "cpu"\n')
     words = ("train", "dpo", "--model", run_id, "--config", str(tmp_path / "dpo.toml"))
     preferring = json.loads(shop.run(*words, "--json"))
@@ -174,6 +237,24 @@ def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) 
     assert {line["method"] for line in listed.values()} == {"sft", "dpo", "grpo"}
     assert listed[run_id]["dev"]["accuracy"] == {"value": accuracy, "n": 12}
     assert "finished" in shop.run("runs")
+
+
+def forget(shop: Shop, run_id: str) -> None:
+    """Have a run forget the rule its 12 dev rows cite on 9, later than it was measured; `runs` tells it of that run."""
+    held = read_points(RunDirectory(shop.root / "runs" / run_id))
+    assert [point.step for point in held] == [0, 1]
+    start = {one.name: one for one in held[0].changes if one.kind is SliceKind.RULE}
+    assert [(name, one.n) for name, one in start.items()] == [(RULE, 9)]
+    lost = replace(held[1], step=7, changes=[replace(start[RULE], after=0.0, is_alarm=True)])
+    with shop.store() as store:
+        store.append({"rule_recalls": recall_rows([lost], run_id=run_id, at=AT)})
+    told = [line for line in json.loads(shop.run("runs", "--json")) if line["forgotten"]]
+    assert [line["run_id"] for line in told] == [run_id]
+    (forgotten,) = told[0]["forgotten"]
+    assert forgotten == {
+        "rule_id": RULE, "step": 7, "n": 9, "recall_before": start[RULE].before, "recall_after": 0.0,
+    }  # fmt: skip
+    assert f"  forgot {RULE} at step 7: recall " in shop.run("runs")
 
 
 def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_path: Path) -> None:
@@ -204,6 +285,7 @@ def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_pa
     reinforced = json.loads(shop.run(*words, "--json"))
     assert reinforced["n_steps"] == 1 and reinforced["run_id"] != run["run_id"]
     assert shop.run(*words).startswith(f"nothing to do: {reinforced['run_id']} trained")
+    forget(shop, reinforced["run_id"])
 
     sample_and_prefer(shop, tmp_path, run["run_id"], accuracy["run"]["value"])
 

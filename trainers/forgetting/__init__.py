@@ -1,0 +1,1 @@
+"""What reinforcement makes a model forget: measured on held-back pairs, tested against chance, told, and undone."""
