@@ -22,6 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `afrel jobs` lists it.")]
 LINES_SHOWN = 12
 LOOK_SECONDS = 0.3
+START_SECONDS = 10.0
 
 jobs = typer.Typer(name="jobs", help="Verbs that run by themselves.", rich_markup_mode=None, add_completion=False)
 
@@ -102,9 +103,12 @@ def wait(
     from storage.jobs.line import OPEN, JobStatus
 
     give_up_at = float("inf") if timeout is None else time.monotonic() + timeout
+    start_at = 0.0
     while True:
         with _line(ctx) as line:
-            line.start_waiting()
+            if time.monotonic() >= start_at:  # a runner takes a second to claim its job: not one at every look
+                line.start_waiting()
+                start_at = time.monotonic() + START_SECONDS
             row = line.find(job)
             if row.status not in OPEN or time.monotonic() > give_up_at:
                 _show(line, row, n_lines=LINES_SHOWN, as_json=as_json)
