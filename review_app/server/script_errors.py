@@ -19,9 +19,10 @@ logger = logging.getLogger("afrel.server")
 def told_in_words(error: Exception) -> bool:
     """Show an error of the script in words; True keeps Streamlit from showing it, too."""
     language = chosen_language(st.context.cookies.to_dict(), st.context.locale)
-    if isinstance(error, UserError):
-        if isinstance(error, UnavailableError):
-            logger.warning("%s", error)
+    if isinstance(error, UnavailableError):
+        logger.warning("%s", error)
+        st.error(why_not(language, error))
+    elif isinstance(error, UserError):
         st.error(plain(why_not(language, error)))
     else:
         number = secrets.token_hex(3)
