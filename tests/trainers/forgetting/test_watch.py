@@ -130,6 +130,16 @@ def test_the_alarm_rings_for_the_rule_and_rollback_gives_the_better_weights_back
 
 
 @pytest.mark.slow
+def test_stop_ends_the_run_with_the_weights_that_rang(taught, tmp_path, monkeypatch) -> None:
+    run, result, told = reinforce(taught, tmp_path / "run_1", monkeypatch, on_alarm="stop")
+    last = read_points(run)[-1]
+    assert last.alarms and result.kept_step == result.n_steps == last.step < 40
+    assert f"the alarm ends the run at step {last.step} of 40" in told
+    again = measure(held_back(*taught), load_ranker(run, device="cpu"), n_completion_tokens=40, n_rows=16)
+    assert again.reward == last.reward
+
+
+@pytest.mark.slow
 def test_a_killed_run_keeps_its_start_and_measures_on_to_the_same_points(taught, tmp_path, monkeypatch) -> None:
     """Killed with its first checkpoint whole. On `tell` the run goes on after the alarm, to the end."""
     whole, result, _ = reinforce(taught, tmp_path / "run_1", monkeypatch, n_steps=30)
