@@ -19,7 +19,7 @@ from typing import Any
 from curation.completion import escape_block, one_line
 from evolution.calls.budget import Budget, BudgetSpentError, Use
 from evolution.calls.call_rows import call_row, failure_id, stored_row
-from evolution.calls.failure_watch import FailureWatch
+from evolution.calls.failure_watch import AGAIN, Failure, FailureWatch
 from evolution.calls.ledger import Ledger
 from evolution.calls.llm import Check, Exchange, Message, Outcome, Reply, Request, ServedLLM
 from evolution.calls.pace import Pace, backoff_seconds
@@ -28,7 +28,6 @@ from storage.errors import UserError
 N_REPAIRS = 1
 PATIENCE_SECONDS = 600.0  # of refusals, for one request
 MAX_HOLD_SECONDS = 300.0  # a server that wants to be left alone for longer is asked again by another run
-AGAIN = "What was answered is kept; run the command again to go on with the rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ class Dispatcher:
             self._budget.settle(job.asked, worst, exchange)
             self._learn(exchange, sent_at, loop.time())
             if not self._is_sent_again(job, exchange, number, loop.time()):
-                await self._take(job, exchange.reply, number)
+                await self._take(job, exchange, number)
         except BaseException as error:
             if exchange is None:
                 is_refusal = isinstance(error, UserError)
@@ -222,8 +221,9 @@ class Dispatcher:
         self._put_back(job, at + wait)
         return True
 
-    async def _take(self, job: Job, reply: Reply, number: int) -> None:
+    async def _take(self, job: Job, exchange: Exchange, number: int) -> None:
         """Keep a reply, then use it: deliver the answer, or ask for a repair."""
+        reply = exchange.reply
         job.n_exchanges += 1
         wrong, broken = _wrong_with(reply, job.check)
         name = job.call_id if wrong is None else failure_id(job.call_id, self._run_id, job.n_exchanges)
@@ -246,9 +246,11 @@ class Dispatcher:
             return
         text = reply.text if wrong is None else None
         self._deliver(job, Answer(name, text, wrong, tuple(job.rows)))
-        reason = self._watch.note(wrong, limit=self.pace.limit)
+        is_answer = exchange.outcome is Outcome.ANSWERED
+        failure = None if wrong is None else Failure(wrong, reply.text, is_answer=is_answer)
+        reason = self._watch.note(failure, limit=self.pace.limit)
         if reason is not None:
-            self.stop(UserError(f"{reason}. {AGAIN}, when the server is well"))
+            self.stop(UserError(reason))
 
     def _deliver(self, job: Job, outcome: Answer | BaseException) -> None:
         self._jobs.pop(job.call_id, None)

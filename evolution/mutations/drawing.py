@@ -27,8 +27,6 @@ from evolution.mutations.prompted import PromptedForm, check_mutation
 from storage.errors import UserError
 from storage.grades import Scale
 
-FAILURES_IN_A_ROW = 20  # then the server is gone and the run stops
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -93,15 +91,13 @@ class Drawing:
     ) -> None:
         """Draw by a model, counted in `asked`, which also says when a budget ended it; `took` gets every answer.
 
-        UserError when the server is gone.
+        UserError when the server is gone or nothing it says can be used.
         """
-        in_a_row = 0
         left = self._asks(sources, form)
         with ThreadPoolExecutor(concurrency, thread_name_prefix="mutate") as pool:
             while not self.is_full and (wave := list(islice(left, min(2 * concurrency, self.limit - len(self.draws))))):
                 for ask, answer in self._answered(wave, pool, calls, asked):
                     took(answer)
-                    in_a_row = in_a_row + 1 if answer.text is None else 0
                     if answer.text is None:
                         asked.failures[kind_of(answer.failure or "no reply")] += 1
                         continue
@@ -111,11 +107,6 @@ class Drawing:
                         self._take(ask.source, mutated, llm_call_id=answer.llm_call_id)
                 if asked.stopped is not None:
                     return
-                if in_a_row >= max(FAILURES_IN_A_ROW, 3 * concurrency):
-                    raise UserError(
-                        f"{in_a_row} calls in a row failed, most of them: {asked.failures.most_common(1)[0][0]}. "
-                        "What was answered is kept; when the server is well again: afrel mutate --provider openai"
-                    )
 
     def requests(self, sources: Sequence[Source], form: PromptedForm) -> list[Request]:
         """Return the requests a run would make, were every one answered by a mutation; nothing is drawn."""

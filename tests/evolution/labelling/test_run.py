@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from curation.approvals import Decision, decide
@@ -196,3 +197,16 @@ def test_a_server_that_is_gone_stops_the_run_with_its_cause(store: Store, tmp_pa
     config = LlmConfig("m", base_url="http://127.0.0.1:9/v1", key_variable=None, max_retries=0)
     with pytest.raises(UserError, match=r"the first 10 calls all failed: no connection to 127\.0\.0\.1:9"):
         label(store, tmp_path, llm=OpenAILLM(config, {}))
+
+
+def test_a_model_whose_replies_are_no_use_is_told_as_that_and_its_replies_can_be_read(
+    store: Store, tmp_path: Path, server: ChatServer, config: LlmConfig
+) -> None:
+    fill(store, n_queries=6)
+    server.default = lambda _: (200, completion("I would say it fits."))
+    with pytest.raises(UserError, match=r"the first 10 calls all failed: not JSON.*“I would say it fits\.”") as stopped:
+        label(store, tmp_path, llm=OpenAILLM(config, ENVIRONMENT))
+    assert "server is well" not in str(stopped.value) and "afrel sql" in str(stopped.value)
+    with duckdb.connect(str(store.publish()), read_only=True) as copy:
+        found = copy.sql("select distinct reply from llm_calls where failure is not null").fetchall()
+    assert found == [("I would say it fits.",)]
