@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from curation.completion import steps_from_json
 from curation.nearest_rows import NearRow, nearest_rows
 from storage.errors import UserError
 from storage.store import Store
@@ -141,7 +142,30 @@ def _candidate_links(store: Store, pair_id: str, spent: _Spent) -> list[Link]:
             matched = f", matched {screening['matched_id']}" if screening["matched_id"] else ""
             text = f"{passed}: {screening['reason']}{matched}, {screening['run_id']}"
             links.append(Link("screening", screening["screening_id"], text))
+        links += _verdict_links(store, row, spent)
     return links
+
+
+def _verdict_links(store: Store, candidate: Mapping[str, Any], spent: _Spent) -> list[Link]:
+    """Return what judges found of each step of a candidate's rationale, and the calls they said it in."""
+    rows = store.read("why_step_verdicts", id=candidate["candidate_id"]).to_pylist()
+    labels = dict(enumerate((step.label for step in steps_from_json(candidate["steps"])), 1)) if rows else {}
+    links = [Link("verdict", row["step_verdict_id"], _verdict_text(row, labels.get(row["step"], ""))) for row in rows]
+    calls = dict.fromkeys(row["llm_call_id"] for row in rows if row["llm_call_id"])
+    return [*links, *(link for call in calls for link in _call_links(store, call, spent))]
+
+
+def _verdict_text(row: Mapping[str, Any], label: str) -> str:
+    error = f" ({row['error_type']})" if row["verdict"] < 0 and row["error_type"] else ""
+    said = f": {row['explanation']}" if row["explanation"] else ""
+    against = f" against {row['reference']}" if row["reference"] else ""
+    card = "has no card" if row["is_passed"] is None else "has a card that passes"
+    if row["is_passed"] is False:
+        card = f"has a card that fails: {', '.join(row['failed'])}"
+    return (
+        f"step {row['step']}{f' {label}' if label else ''} {'right' if row['verdict'] > 0 else 'wrong'}{error}{said}; "
+        f"by {row['verifier']}{against}, who {card}, {row['run_id']}"
+    )
 
 
 def _rule_links(store: Store, rule_ids: Sequence[str]) -> list[Link]:

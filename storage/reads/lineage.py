@@ -29,6 +29,23 @@ READS = {
     ),
     "why_candidate": Read("select pair_id from {candidates}", finds={"candidates": ("candidate_id", "id")}),
     "why_screenings": Read("select * from {screenings} order by screen", finds={"screenings": ("candidate_id", "id")}),
+    # The last verdict of each judge on each step. What is said of the steps of a test pair may name its grade.
+    "why_step_verdicts": Read(
+        """
+        select v.step_verdict_id, v.verifier, v.step, v.verdict, v.error_type, v.explanation, v.reference,
+               v.llm_call_id, v.run_id, s.is_passed, s.failed
+        from {step_verdicts} v join {candidates} c using (candidate_id) join {pairs} p using (pair_id)
+        left join judge_standing s on s.judge = v.verifier
+        where p.split <> 'test'
+        qualify row_number() over (partition by v.verifier, v.step order by v.created_at desc, v.step_verdict_id) = 1
+        order by v.verifier, v.step
+        """,
+        finds={
+            "step_verdicts": ("candidate_id", "id"),
+            "candidates": ("candidate_id", "id"),
+            "pairs": ("pair_id", "candidates.pair_id"),
+        },
+    ),
     "why_call": Read(
         """
         select llm_call_id, provider, model, operator, template_digest, failure, seconds, cost, grade_logprobs,

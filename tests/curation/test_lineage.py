@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -132,6 +133,65 @@ def test_a_reason_on_a_test_pair_is_not_told(shop: Store) -> None:
     told = {"response_ids": ["a_5"], "n_required": 1, "reason": "it is a 3", "created_at": now()}
     shop.append({"send_backs": [{**sending, **told}]})
     assert not any("it is a 3" in link.text for link in why(shop, "p_5"))
+
+
+def verdict(step: int, word: int, verifier: str, number: int = 1, **more: Any) -> dict[str, Any]:
+    named = {"step_verdict_id": f"sv_{verifier}_{step}_{number}", "candidate_id": "c_2", "step": step, "verdict": word}
+    return {**named, "verifier": verifier, "reference": "grade", "llm_call_id": f"l_{verifier}", **STAMP, **more}
+
+
+def card(judge: str, bias: str, *, is_passed: bool) -> dict[str, Any]:
+    line = {"judge_card_id": f"jc_{judge}_{bias}", "judge": judge, "bias": bias, "value": 0.0, "n": 100}
+    return {**line, "is_passed": is_passed, **STAMP}
+
+
+def test_step_verdicts_are_told_with_who_said_them_and_whether_their_card_passes(shop: Store) -> None:
+    """Large's card passes and its later word on step 2 counts, small's fails, the critic has none."""
+    at = STAMP["created_at"]
+    steps = json.dumps([["category", "a sofa"], ["attributes", "colour agrees"]])
+    proposed = {"candidate_id": "c_2", "pair_id": "p_2", "grade": 2, "steps": steps, "rule_ids": [], "proposer": "x"}
+    wrong = {"error_type": "not_in_texts", "explanation": "it is grey"}
+    called = {"role": "judge", "operator": "steps", "provider": "openai", "template_digest": "cd" * 32}
+    shop.append(
+        {
+            "candidates": [{**proposed, **STAMP}],
+            "llm_calls": [
+                {**called, "llm_call_id": f"l_{judge}", "model": judge, "request": "{}", "cost": 0.5, **STAMP}
+                for judge in ("large", "small")
+            ],
+            "judge_cards": [
+                card("large", "order", is_passed=True),
+                card("small", "order", is_passed=False),
+                card("small", "length_padding", is_passed=True),
+            ],
+            "step_verdicts": [
+                verdict(1, 1, "large"),
+                verdict(2, 1, "large", created_at=at - timedelta(hours=1)),
+                verdict(2, -1, "large", 2, **wrong),
+                verdict(2, 1, "small"),
+                verdict(1, 1, "critic", reference="audit", llm_call_id=None),
+            ],
+        }
+    )
+    assert texts(shop, "c_2", "verdict") == [
+        ("sv_critic_1_1", "step 1 category right; by critic against audit, who has no card, run_1"),
+        ("sv_large_1_1", "step 1 category right; by large against grade, who has a card that passes, run_1"),
+        (
+            "sv_large_2_2",
+            "step 2 attributes wrong (not_in_texts): it is grey; by large against grade, who has a card that passes, "
+            "run_1",
+        ),
+        ("sv_small_2_1", "step 2 attributes right; by small against grade, who has a card that fails: order, run_1"),
+    ]
+    assert [call for call, _ in texts(shop, "c_2", "call")] == ["l_large", "l_small"]
+    ((_, spent),) = texts(shop, "c_2", "spent")
+    assert spent.startswith("2 model calls") and spent.endswith("cost 1")
+
+
+def test_what_judges_say_of_a_test_pair_is_not_told(shop: Store) -> None:
+    proposed = {"candidate_id": "c_2", "pair_id": "p_5", "grade": 2, "steps": "[]", "rule_ids": [], "proposer": "x"}
+    shop.append({"candidates": [{**proposed, **STAMP}], "step_verdicts": [verdict(1, -1, "large")]})
+    assert texts(shop, "c_2", "verdict") == [] and texts(shop, "c_2", "candidate")
 
 
 @pytest.mark.parametrize("unknown", ["c_none", "pr_none", "nothing at all", ""])
