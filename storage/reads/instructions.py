@@ -43,11 +43,4 @@ READS = {
         order by created_at, instruction_id, split, metric
         """
     ),
-    # What an interrupted run on the same input had decided.
-    "decided_edits": Read(
-        """
-        select e.instruction_edit_id, e.is_accepted, e.reason
-        from instruction_edits e join runs r using (run_id) where r.input_digest = $input_digest
-        """
-    ),
 }
