@@ -1,10 +1,11 @@
-"""What evolution is worth: `rules` against planted rules and real judgments, `mutations` against true effects.
+"""What evolution is worth: `rules` against planted rules and real judgments, `funnel` where planted rules are lost,
+`mutations` against true effects.
 
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py rules
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py mutations --train
 
 What follows the part's name is the part's own: `python benchmarks/evolution_quality.py mutations --help`. Without a
-name, both parts run.
+name, all parts run.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import mutation_quality, rule_quality
+from benchmarks import mutation_quality, rule_funnel, rule_quality
 
-PARTS: dict[str, Callable[[], None]] = {"rules": rule_quality.main, "mutations": mutation_quality.main}
+PARTS: dict[str, Callable[[], None]] = {
+    "rules": rule_quality.main,
+    "funnel": rule_funnel.main,
+    "mutations": mutation_quality.main,
+}
 
 
 def main() -> None:

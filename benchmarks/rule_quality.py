@@ -32,16 +32,13 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.latency import Report  # noqa: E402
 from curation.features import FieldVocabulary, pair_features  # noqa: E402
 from curation.rules import ABSTAIN, Rule  # noqa: E402
-from evolution.rules.atoms import read_atoms  # noqa: E402
 from evolution.rules.counts import judged_votes  # noqa: E402
 from evolution.rules.mining import MinedRule, mine_rules  # noqa: E402
-from evolution.rules.search import Judged, find_heads  # noqa: E402
 from samples.homeware.truth import RULES  # noqa: E402
 from storage.grades import Scale  # noqa: E402
 
 SAME = 0.5
 N_BOOTSTRAPS = 1000
-MAX_ORACLE = 200  # conjunctions of the search that is told the truth
 SAMPLE = ROOT / "samples" / "homeware-data"
 SHOP_SCALE = Scale((0, 1, 2, 3), ("irrelevant", "partly", "substantially", "fully"))
 WEB_SCALE = Scale((0, 1, 2), ("poor", "somewhat", "very"))
@@ -58,7 +55,6 @@ def main() -> None:
     for name, column in (("sample, seed judgments", "seed"), ("sample, true grades of all train pairs", "true_grade")):
         judged = pairs.filter((pl.col("split") == "train") & pl.col(column).is_not_null())
         tell_sample(report, name, pairs, judged, judged[column].to_list())
-    tell_expressible(report, pairs)
     if "AFREL_DATA" in os.environ:
         web = read_web(Path(os.environ["AFREL_DATA"]) / "qbqtc" / "pairs.parquet")
         tell_web(report, web, n_shuffles=arguments.shuffles)
@@ -148,27 +144,6 @@ def tell_sample(report: Report, name: str, pairs: pl.DataFrame, judged: pl.DataF
     report.say(f"  held-out folds said {_rate(mined.n_held_out_right, mined.n_held_out)}")
 
 
-def tell_expressible(report: Report, pairs: pl.DataFrame) -> None:
-    """Say how many planted rules the grammar can say at all: the same search, told which pairs each decides."""
-    groups = np.unique(pairs["query_id"].to_numpy(), return_inverse=True)[1]
-    table, planted = read_atoms(pairs, groups), pairs["planted"].to_numpy()
-    told = {}
-    for group, is_rare in (("frequent", False), ("rare", True)):
-        n_found = 0
-        for key in (key for key, rule in RULES.items() if bool(rule.overrides) is is_rare):
-            decided = planted == key
-            judged = Judged(table, decided.astype(int), groups, Scale((0, 1), ("other", "this")))
-            found = find_heads(judged, 1, min_accuracy=SAME, min_votes=3)
-            covers = [table.cover(one.atoms) for one in found[:MAX_ORACLE]]
-            n_found += bool(covers) and bool((np.any(covers, axis=0) & decided).sum() >= SAME * decided.sum())
-        told[group] = (n_found, sum(bool(rule.overrides) is is_rare for rule in RULES.values()))
-    report.put("expressible", **told)
-    report.say(
-        "  told which pairs a planted rule decides, the search says "
-        + ", ".join(f"{n} of {of} {group}" for group, (n, of) in told.items())
-    )
-
-
 def tell_web(report: Report, pairs: pl.DataFrame, *, n_shuffles: int) -> None:
     """Mine real judgments; the gap between train and dev is what was fitted to the train pairs only."""
     train, dev = pairs.filter(pl.col("split") == "train"), pairs.filter(pl.col("split") == "dev")
@@ -232,13 +207,13 @@ def _measure(rules: Sequence[MinedRule], pairs: pl.DataFrame) -> dict[str, float
 
 
 def _parts(rules: Sequence[MinedRule]) -> dict[str, list[int]]:
-    """Return the numbers of all rules, the confirmed and unconfirmed heads, and the exceptions."""
-    heads = [k for k, rule in enumerate(rules) if rule.exception_to is None]
+    """Return the numbers of all rules, the confirmed and unconfirmed heads, and the rare ones."""
+    heads = [k for k, rule in enumerate(rules) if not rule.is_rare]
     return {
         "all": list(range(len(rules))),
         "heads, confirmed": [k for k in heads if rules[k].is_confirmed],
         "heads, not confirmed": [k for k in heads if not rules[k].is_confirmed],
-        "exceptions": [k for k, rule in enumerate(rules) if rule.exception_to is not None],
+        "rare": [k for k, rule in enumerate(rules) if rule.is_rare],
         "of 3 to 9 pairs": [k for k, rule in enumerate(rules) if rule.n_votes < 10],
     }
 

@@ -39,7 +39,8 @@ def print_mined(report: MineReport, *, is_dry: bool, as_json: bool) -> None:
         mined, interval = entry.mined, entry.mined.interval
         covered = "-" if entry.coverage_rate is None else f"{entry.coverage_rate:.1%}"
         between = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
-        mark = " (exception)" if mined.exception_to else ""
+        mark = " (rare)" if mined.is_rare else ""
+        mark = f" (rare, inside {entry.parent_id})" if entry.parent_id else mark
         sure = "confirmed" if mined.is_confirmed else "unconfirmed"
         print(
             f"{entry.rule.rule_id}  grade {entry.rule.grade}  covers {covered:>6}  right {mined.accuracy:.2f}{between} "
@@ -78,6 +79,7 @@ def _entry_json(entry: BookEntry) -> dict[str, Any]:
         "n_held_out": held.n_votes if held else None,
         "n_held_out_right": held.n_right if held else None,
         "is_confirmed": mined.is_confirmed,
+        "is_rare": mined.is_rare,
         "parent_id": entry.parent_id,
     }
 

@@ -77,17 +77,25 @@ def effective_count(groups: NDArray[np.intp]) -> float:
 
 def find_heads(judged: Judged, grade: int, *, min_accuracy: float, min_votes: int) -> list[Found]:
     """Return the surest conjunctions for a grade, at most `POOL`, surest first; their bound is the strict one."""
-    right = (judged.truth == grade).astype(np.float32)
-    base = judged.base_rate(grade)
+    return heads_among(judged, grade, grow_conjunctions(judged, grade, min_votes=min_votes), min_accuracy=min_accuracy)
+
+
+def heads_among(judged: Judged, grade: int, grown: Sequence[Found], *, min_accuracy: float) -> list[Found]:
+    """Return the surest of the conjunctions grown for a grade, as `find_heads` does."""
+    return surest(judged, precise_among(judged, grade, grown, min_accuracy=min_accuracy), judged.base_rate(grade))
+
+
+def precise_among(judged: Judged, grade: int, grown: Sequence[Found], *, min_accuracy: float) -> list[Found]:
+    """Return those that are right often enough: more often than not, and than a guess."""
+    floor = max(min_accuracy, judged.base_rate(grade) + 0.05)
+    return [one for one in grown if one.n_right >= floor * one.n_votes]
+
+
+def grow_conjunctions(judged: Judged, grade: int, *, min_votes: int) -> list[Found]:
+    """Grow conjunctions for one grade; return all that earned their length."""
+    table, right = judged.table, (judged.truth == grade).astype(np.float32)
     if right.sum() < min_votes:
         return []
-    floor = max(min_accuracy, base + 0.05)  # a vote must be right more often than not, and more often than a guess
-    found = [f for f in _search(judged.table, right, min_votes=min_votes) if f.n_right >= floor * f.n_votes]
-    return _surest(judged, found, base)
-
-
-def _search(table: AtomTable, right: Floats, *, min_votes: int) -> list[Found]:
-    """Grow conjunctions for one grade; return all that earned their length."""
     base = float(right.mean())
     n = table.sizes()
     hits = table.count(right[:, None])[:, 0]
@@ -142,7 +150,7 @@ def _grow(
     return list(grown.values())
 
 
-def _surest(judged: Judged, found: Sequence[Found], base: float) -> list[Found]:
+def surest(judged: Judged, found: Sequence[Found], base: float) -> list[Found]:
     """Return the `POOL` with the highest strict bound over the base rate.
 
     The bound needs the queries of a conjunction's pairs, which is slow to tell. With every pair a query of its own it

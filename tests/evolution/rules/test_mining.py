@@ -77,10 +77,12 @@ def test_a_rare_exact_exception_keeps_its_place_beside_the_head_it_contradicts()
     rows += [{"term_overlap": 0.2}] * 100
     grades = [2] * 120 + [0] * 4 + [1] * 100
     rules = mine_rules(frame(rows), grades, scale=SCALE).rules
-    (exception,) = [rule for rule in rules if rule.exception_to]
+    (exception,) = [rule for rule in rules if rule.is_rare]
     assert (exception.grade, exception.n_votes, exception.n_right) == (0, 4, 4)
-    assert "list_contains(doc_attributes, 'pack=spare part')" in exception.condition
+    assert exception.condition == "list_contains(doc_attributes, 'pack=spare part')"
     assert exception.exception_to in {rule.condition for rule in rules if rule.grade == 2}
+    assert exception.lift == pytest.approx(124 / 4)  # against the head's pairs, not against all 224
+    assert exception.standing.startswith("rare, for a person to judge: right on 4 of 4 [0.51, 1.00]; ")
 
 
 def test_noise_yields_no_rules() -> None:
