@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolution.calls.options import AsJson
 from storage.errors import UserError
 from storage.session import Session
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class JudgmentOrigin(StrEnum):

@@ -19,6 +19,7 @@ from evolution.calls.llm import LLM
 from evolution.calls.paid_calls import Answer, Ask, Calls, drain_calls
 from evolution.calls.prices import Price
 from storage.errors import UserError
+from storage.runs import start_run
 from storage.store import Store
 
 BATCH = 50  # rows stored together
@@ -155,6 +156,41 @@ def ask_served(
         finally:
             writer.flush()
             asked.burn = budget.burn()
+
+
+def ask_in_run(
+    store: Store,
+    served: Served,
+    asks: Iterable[Ask[T]],
+    *,
+    verb: str,
+    role: str,
+    config: Mapping[str, Any],
+    account: str | None,
+    asked: Asked,
+    take_in: Callable[[str], Take[T]],
+    counts: Callable[[], Mapping[str, Any]],
+    progress: Progress | None = None,
+) -> None:
+    """Ask for all in a run of its own; `take_in` makes the taker of a run id, `counts` tells the run's other figures.
+
+    What is not asked for in the end (a budget, an interrupt, a failing server) the next run asks for.
+    """
+    with start_run(store, verb=verb, config=config, account=account) as run:
+        try:
+            ask_served(
+                store,
+                served,
+                asks,
+                role=role,
+                run_id=run.run_id,
+                asked=asked,
+                take=take_in(run.run_id),
+                progress=progress,
+            )
+        finally:
+            run.counts.update(**counts(), **asked.counts())
+    asked.drain(store, served.spool_dir)  # the store holds all of it by now, so this only clears the spools away
 
 
 class _Writer(Generic[T]):

@@ -103,9 +103,16 @@ class Estimate:
 
 
 def estimate_calls(store: Store, *, role: str, served: Served, n_calls: int, sample: Sequence[Request]) -> Estimate:
-    """Estimate so many calls like those of a sample, from the calls of that role which the model answered before."""
-    sizes = store.read("call_sizes", role=role, provider=served.llm.provider, model=served.model).to_pylist()
-    return estimate(n_calls, sample, CallSizes(**sizes[0]), served.prices.get(served.model))
+    """Estimate so many calls like those of a sample, from the like calls which the model answered before."""
+    operators = sorted({request.operator for request in sample})
+    sizes = call_sizes(store, role=role, operators=operators, provider=served.llm.provider, model=served.model)
+    return estimate(n_calls, sample, sizes, served.prices.get(served.model))
+
+
+def call_sizes(store: Store, *, role: str, operators: Sequence[str], provider: str, model: str) -> CallSizes:
+    """Return what a model's calls of a role took, those by these operators: a grade is shorter than a rationale."""
+    read = store.read("call_sizes", role=role, operators=list(operators), provider=provider, model=model)
+    return CallSizes(**read.to_pylist()[0])
 
 
 def estimate(n_calls: int, sample: Sequence[Request], sizes: CallSizes, price: Price | None) -> Estimate:

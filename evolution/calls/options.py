@@ -1,4 +1,4 @@
-"""What every verb that asks a server takes: the limits of what it may use. Imported before anything heavy."""
+"""What verbs that ask a server take alike: the limits of what they may use, how they tell. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,3 +9,5 @@ import typer
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Spend at most this much, by [llm.prices] in afrel.toml.")]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Use at most this many tokens, prompts and replies.")]
 MaxRequests = Annotated[int | None, typer.Option(min=1, help="Send at most this many requests.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing, ask nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
-from evolution.commands import AsJson
+from evolution.calls.interrupted import going_on
+from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from evolution.instructions.plan import EvolvePlan
     from storage.store import Store
 
-INTERRUPTED = 130
 AGAIN = "afrel evolve"
 
 
@@ -80,11 +78,8 @@ def evolve(
                 estimate = estimate_evolution(store, plan, ground)
             print_dry(ground, plan, preview(ground, plan), estimate, as_json=as_json)
             return
-        try:
+        with going_on(AGAIN):
             report = run_evolution(store, plan, account=session.account, tell=tell)
-        except KeyboardInterrupt:
-            print(f"afrel: interrupted. What was answered is kept; go on: {AGAIN}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
     print_evolved(report, plan, as_json=as_json)
 
 

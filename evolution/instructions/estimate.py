@@ -6,10 +6,11 @@ dev as well. What a call takes is learned from earlier calls of its kind, or gue
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evolution.calls.estimate import CallSizes, Estimate, Range, estimate
+from evolution.calls.estimate import Estimate, Range, call_sizes, estimate
 from evolution.calls.llm import Request
 from evolution.calls.paid_calls import reply_id
 from evolution.instructions.desk import ServedRole
@@ -19,6 +20,7 @@ from evolution.instructions.plan import PATIENCE, EvolvePlan
 from evolution.instructions.prompted import Asked, EditForm
 from evolution.instructions.situation import Errors, Situation
 from evolution.instructions.train_search import TrainSearch
+from evolution.labelling.request import OPERATOR as LABEL
 from storage.store import Store
 
 N_SAMPLE = 200
@@ -59,7 +61,7 @@ def estimate_evolution(store: Store, plan: EvolvePlan, ground: Ground) -> Evolve
     n_least = min(plan.n_generations, PATIENCE) * plan.n_edits * n_train
     n_most = plan.n_generations * plan.n_edits * len(ground.pair_ids)
     sample = requests[:: max(1, len(requests) // N_SAMPLE)]
-    low, high = (_estimate(store, plan, role, n_first + n, sample) for n in (n_least, n_most))
+    low, high = (_estimate(store, plan, role, n_first + n, sample, [LABEL]) for n in (n_least, n_most))
     written = _written(store, plan, ground)
     total = _between(low, high)
     n_written = 0
@@ -78,12 +80,14 @@ def _written(store: Store, plan: EvolvePlan, ground: Ground) -> Estimate | None:
     form = EditForm(evolver.model, evolver.parameters, evolver.seed)
     asked = [form.ask(OPERATORS[name], situation) for name in ("boundary_exemplars", "simplify")]
     sample = [one.request for one in asked if isinstance(one, Asked)]
-    return _estimate(store, plan, evolver, plan.n_generations * plan.n_edits, sample)
+    return _estimate(store, plan, evolver, plan.n_generations * plan.n_edits, sample, plan.operators)
 
 
-def _estimate(store: Store, plan: EvolvePlan, role: ServedRole, n_calls: int, sample: list[Request]) -> Estimate:
-    sizes = store.read("call_sizes", role=role.work, provider=role.provider, model=role.model).to_pylist()
-    return estimate(n_calls, sample, CallSizes(**sizes[0]), plan.prices.get(role.model))
+def _estimate(
+    store: Store, plan: EvolvePlan, role: ServedRole, n_calls: int, sample: list[Request], operators: Sequence[str]
+) -> Estimate:
+    sizes = call_sizes(store, role=role.work, operators=operators, provider=role.provider, model=role.model)
+    return estimate(n_calls, sample, sizes, plan.prices.get(role.model))
 
 
 def _between(low: Estimate, high: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.commands import AsJson
+from evolution.calls.options import AsJson
 from storage.session import Session
 
 if TYPE_CHECKING:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
-from evolution.labelling.command import INTERRUPTED, AsJson
+from evolution.calls.interrupted import going_on
+from evolution.calls.options import AsJson, DryRun, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:
     from evolution.calls.asking import Served
     from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import BurnBar
+    from storage.grades import Scale
+    from storage.store import Store
 
 Model = Annotated[str | None, typer.Option(help="Else the role's in afrel.toml [llm].")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rationales.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Calls at a time, at most.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing, ask nothing.")]
 
 judge = typer.Typer(
     help="Measure judges; let them judge rationales step by step; mend weak ones.",
@@ -49,24 +51,20 @@ def card(
 
     Example: afrel -w shop judge card --model large --pairs 200
     """
-    from evolution.calls.budget import Limits
-    from evolution.calls.burn_bar import burn_bar
     from evolution.judges.card_run import CardPlan, make_card
     from evolution.judges.told import print_card, print_cards
     from storage.people.accounts import Act
 
     session: Session = ctx.obj
-    session.allow(Act.PREPARE)
     if show:
+        session.allow(Act.PREPARE)
         with session.store() as store:
             print_cards(store, as_json=as_json)
         return
-    limits = Limits(max_cost, max_tokens, max_requests)
-    served = _served(session, "judge", model, concurrency=concurrency, limits=limits, verb="card")
-    with session.store() as store, _going_on("card"):
-        plan = CardPlan(read_scale(store), served, pairs, seed)
-        with burn_bar("asking the judge") as shown:
-            report = make_card(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    limits = (max_cost, max_tokens, max_requests)
+    with _bench(session, "judge", model, verb="card", words="asking the judge", at=concurrency, limits=limits) as bench:
+        plan = CardPlan(bench.scale, bench.served, pairs, seed)
+        report = make_card(bench.store, plan, account=session.account, is_dry=dry_run, progress=bench.shown)
     print_card(report, is_dry=dry_run, as_json=as_json)
 
 
@@ -86,20 +84,14 @@ def steps(
 
     Example: afrel -w shop judge steps --limit 500 --max-cost 2
     """
-    from evolution.calls.budget import Limits
-    from evolution.calls.burn_bar import burn_bar
     from evolution.judges.step_run import StepPlan, judge_steps
     from evolution.judges.told import print_steps
-    from storage.people.accounts import Act
 
     session: Session = ctx.obj
-    session.allow(Act.PREPARE)
-    limits = Limits(max_cost, max_tokens, max_requests)
-    served = _served(session, "judge", model, concurrency=concurrency, limits=limits, verb="steps")
-    with session.store() as store, _going_on("steps"):
-        plan = StepPlan(read_scale(store), served, limit)
-        with burn_bar("judging steps") as shown:
-            report = judge_steps(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    limits = (max_cost, max_tokens, max_requests)
+    with _bench(session, "judge", model, verb="steps", words="judging steps", at=concurrency, limits=limits) as bench:
+        plan = StepPlan(bench.scale, bench.served, limit)
+        report = judge_steps(bench.store, plan, account=session.account, is_dry=dry_run, progress=bench.shown)
     print_steps(report, is_dry=dry_run, as_json=as_json)
 
 
@@ -119,21 +111,47 @@ def refine(
 
     Example: afrel -w shop judge refine --limit 200
     """
-    from evolution.calls.budget import Limits
-    from evolution.calls.burn_bar import burn_bar
     from evolution.judges.refine_run import RefinePlan, refine_rationales
     from evolution.judges.told import print_refined
-    from storage.people.accounts import Act
 
     session: Session = ctx.obj
-    session.allow(Act.PREPARE)
-    limits = Limits(max_cost, max_tokens, max_requests)
-    served = _served(session, "critic", model, concurrency=concurrency, limits=limits, verb="refine")
-    with session.store() as store, _going_on("refine"):
-        plan = RefinePlan(read_scale(store), served, limit)
-        with burn_bar("refining") as shown:
-            report = refine_rationales(store, plan, account=session.account, is_dry=dry_run, progress=shown)
+    limits = (max_cost, max_tokens, max_requests)
+    with _bench(session, "critic", model, verb="refine", words="refining", at=concurrency, limits=limits) as bench:
+        plan = RefinePlan(bench.scale, bench.served, limit)
+        report = refine_rationales(bench.store, plan, account=session.account, is_dry=dry_run, progress=bench.shown)
     print_refined(report, is_dry=dry_run, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What a command of this verb works at: the store, its scale, the server, and the bar that shows how far it is."""
+
+    store: Store
+    scale: Scale
+    served: Served
+    shown: BurnBar
+
+
+@contextmanager
+def _bench(
+    session: Session,
+    role: str,
+    model: str | None,
+    *,
+    verb: str,
+    words: str,
+    at: int,
+    limits: tuple[float | None, int | None, int | None],
+) -> Iterator[_Bench]:
+    """Open the store for a role that is asked `at` so many at a time within limits; an interrupt says how to go on."""
+    from evolution.calls.budget import Limits
+    from evolution.calls.burn_bar import burn_bar
+    from storage.people.accounts import Act
+
+    session.allow(Act.PREPARE)
+    served = _served(session, role, model, concurrency=at, limits=Limits(*limits), verb=verb)
+    with session.store() as store, going_on(f"afrel judge {verb}"), burn_bar(words) as shown:
+        yield _Bench(store, read_scale(store), served, shown)
 
 
 def _served(session: Session, role: str, model: str | None, *, concurrency: int, limits: Limits, verb: str) -> Served:
@@ -159,14 +177,3 @@ def _served(session: Session, role: str, model: str | None, *, concurrency: int,
         limits=limits,
         prices=config.prices,
     )
-
-
-@contextmanager
-def _going_on(verb: str) -> Iterator[None]:
-    """Say how to go on when the user interrupts."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        told = f"afrel: interrupted. What was answered is kept; go on: afrel judge {verb}"
-        print(told, file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None

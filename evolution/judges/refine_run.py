@@ -7,7 +7,7 @@ queue; the preference has a proposer and no response, so nobody takes it for an 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 
 from curation.completion import steps_from_json
-from evolution.calls.asking import Asked, Served, ask_served
+from evolution.calls.asking import Asked, Served, ask_in_run
+from evolution.calls.burn_bar import BurnBar
 from evolution.calls.estimate import Estimate, estimate_calls
 from evolution.calls.paid_calls import Answer, Ask
 from evolution.judges.refine_requests import (
@@ -32,12 +33,10 @@ from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id, digest
 from storage.rows import PreferenceRow
-from storage.runs import start_run
 from storage.store import Store
 
 VERB = "judge refine"
 AUDIT = "audit"  # what the critic's verdicts were held against: the pair itself
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class RefineReport:
 
 
 def refine_rationales(
-    store: Store, plan: RefinePlan, *, account: str | None, is_dry: bool = False, progress: Progress | None = None
+    store: Store, plan: RefinePlan, *, account: str | None, is_dry: bool = False, progress: BurnBar | None = None
 ) -> RefineReport:
     """Have every weak rationale audited and rewritten that this critic has not seen."""
     served, asked = plan.served, Asked()
@@ -83,22 +82,19 @@ def refine_rationales(
         report.estimate = estimate_calls(store, role=ROLE, served=served, n_calls=len(weak), sample=shown)
     if is_dry or weak.is_empty():
         return report
-    config = {"critic": served.name, "n_weak": len(weak)}
-    with start_run(store, verb=VERB, config=config, account=account) as run:
-        try:
-            ask_served(
-                store,
-                served,
-                _asks(store, plan, weak),
-                role=ROLE,
-                run_id=run.run_id,
-                asked=asked,
-                take=_Taking(plan, run.run_id, report).rows,
-                progress=None if progress is None else lambda done, burn: progress(done, len(weak), burn),
-            )
-        finally:
-            run.counts.update(refined=report.n_refined, sound=report.n_sound, **asked.counts())
-    asked.drain(store, served.spool_dir)  # the store holds all of it by now, so this only clears the spools away
+    ask_in_run(
+        store,
+        served,
+        _asks(store, plan, weak),
+        verb=VERB,
+        role=ROLE,
+        config={"critic": served.name, "n_weak": len(weak)},
+        account=account,
+        asked=asked,
+        take_in=lambda run_id: _Taking(plan, run_id, report).rows,
+        counts=lambda: {"refined": report.n_refined, "sound": report.n_sound},
+        progress=None if progress is None else lambda done, burn: progress(done, len(weak), burn),
+    )
     return report
 
 

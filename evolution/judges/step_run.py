@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from curation.completion import steps_from_json
-from evolution.calls.asking import Asked, Served, ask_served
+from evolution.calls.asking import Asked, Served, ask_in_run
+from evolution.calls.burn_bar import BurnBar
 from evolution.calls.estimate import Estimate, estimate_calls
 from evolution.calls.paid_calls import Answer, Ask
 from evolution.judges.references import reference_of
@@ -23,11 +24,9 @@ from evolution.judges.step_requests import ROLE, StepMaterial, check_steps, read
 from storage.clock import now
 from storage.grades import Scale
 from storage.ids import content_id
-from storage.runs import start_run
 from storage.store import Store
 
 VERB = "judge steps"
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class StepReport:
 
 
 def judge_steps(
-    store: Store, plan: StepPlan, *, account: str | None, is_dry: bool = False, progress: Progress | None = None
+    store: Store, plan: StepPlan, *, account: str | None, is_dry: bool = False, progress: BurnBar | None = None
 ) -> StepReport:
     """Have every rationale judged that has no verdicts of this judge on its reference yet."""
     served, asked = plan.served, Asked()
@@ -70,22 +69,19 @@ def judge_steps(
         report.estimate = estimate_calls(store, role=ROLE, served=served, n_calls=len(found), sample=sample)
     if is_dry or not found:
         return report
-    config = {"judge": served.name, "n_rationales": len(found)}
-    with start_run(store, verb=VERB, config=config, account=account) as run:
-        try:
-            ask_served(
-                store,
-                served,
-                _asks(found, plan),
-                role=ROLE,
-                run_id=run.run_id,
-                asked=asked,
-                take=_Taking(served.name, run.run_id, report).rows,
-                progress=None if progress is None else lambda done, burn: progress(done, len(found), burn),
-            )
-        finally:
-            run.counts.update(verdicts=report.n_verdicts, wrong=report.n_wrong, **asked.counts())
-    asked.drain(store, served.spool_dir)  # the store holds all of it by now, so this only clears the spools away
+    ask_in_run(
+        store,
+        served,
+        _asks(found, plan),
+        verb=VERB,
+        role=ROLE,
+        config={"judge": served.name, "n_rationales": len(found)},
+        account=account,
+        asked=asked,
+        take_in=lambda run_id: _Taking(served.name, run_id, report).rows,
+        counts=lambda: {"verdicts": report.n_verdicts, "wrong": report.n_wrong},
+        progress=None if progress is None else lambda done, burn: progress(done, len(found), burn),
+    )
     return report
 
 

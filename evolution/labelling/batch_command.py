@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
-from evolution.labelling.command import AsJson
+from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:

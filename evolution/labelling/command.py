@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
+from evolution.calls.interrupted import going_on
+from evolution.calls.options import AsJson, DryRun, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from evolution.calls.llm_config import LlmConfig
     from evolution.labelling.run import LabelPlan, LabelReport
     from storage.grades import Scale
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-INTERRUPTED = 130
 
 
 def label(
@@ -39,7 +36,7 @@ def label(
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
     max_requests: MaxRequests = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate; write nothing, ask nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Propose a grade and a rationale for every pair that has none yet from this proposer under this rule book.
@@ -70,12 +67,8 @@ def label(
                 sampled = sample(store, plan, samples, account=session.account, is_dry=dry_run, progress=shown)
             tell(sampled, as_json=as_json)
             return
-        try:
-            with burn_bar("labelling") as shown:
-                report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
-        except KeyboardInterrupt:
-            print(f"afrel: interrupted. What was answered is kept; go on: {_again(plan)}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+        with going_on(_again(plan)), burn_bar("labelling") as shown:
+            report = label_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
         estimate = estimate_labels(store, plan) if dry_run and plan.llm is not None else None
     _print_labelled(report, plan, estimate, is_dry=dry_run, as_json=as_json)
     if report.failures and not report.n_labelled:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 
 import typer
 
 from evolution.calls.estimate import Estimate
-from evolution.labelling.command import INTERRUPTED
+from evolution.calls.interrupted import going_on
 from evolution.labelling.rollouts import Progress, RolloutReport, estimate_samples, sample_pairs
 from evolution.labelling.run import LabelPlan
 from storage.store import Store
@@ -29,11 +28,8 @@ def sample(
 ) -> Sampled:
     """Sample, or estimate it; exit status 130 when interrupted."""
     again = f"afrel label --provider openai --samples {n_samples}"
-    try:
+    with going_on(again):
         report = sample_pairs(store, plan, n_samples, account=account, is_dry=is_dry, progress=progress)
-    except KeyboardInterrupt:
-        print(f"afrel: interrupted. What was answered is kept; go on: {again}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
     return Sampled(report, estimate_samples(store, plan, n_samples) if is_dry else None, again)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
-from evolution.commands import AsJson, FromJudgments, JudgmentOrigin
+from evolution.calls.interrupted import going_on
+from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.commands import FromJudgments, JudgmentOrigin
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 ROLE = "evolver"
 AGAIN = "afrel mutate --provider openai"
-INTERRUPTED = 130
 
 
 def mutate(
@@ -66,11 +65,8 @@ def mutate(
             judgments=judgments.value,
             served=served,
         )
-        try:
+        with going_on(AGAIN):
             report = mutate_pairs(store, plan, account=session.account, is_dry=dry_run, progress=shown)
-        except KeyboardInterrupt:
-            print(f"afrel: interrupted. What was answered is kept; go on: {AGAIN}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
     print_mutated(report, again=AGAIN, is_dry=dry_run, as_json=as_json)
     if report.asked.failures and not report.drawn:
         raise typer.Exit(1)  # a script must see that nothing was rewritten

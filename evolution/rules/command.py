@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import MaxCost, MaxRequests, MaxTokens
-from evolution.commands import AsJson, FromJudgments, JudgmentOrigin
+from evolution.calls.interrupted import going_on
+from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.commands import FromJudgments, JudgmentOrigin
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from evolution.calls.budget import Limits
 
 AGAIN = "afrel mine --from disagreements --provider openai"
-INTERRUPTED = 130
 CONCURRENCY = 4
 
 
@@ -106,11 +105,8 @@ def _mine_disagreements(
 
     with session.store() as store, burn_bar("proposing") as shown:
         plan = DisagreementPlan(read_scale(store), max_clusters, judgments.value, served)
-        try:
+        with going_on(AGAIN):
             report = mine_disagreements(store, plan, account=session.account, is_dry=dry_run, progress=shown)
-        except KeyboardInterrupt:
-            print(f"afrel: interrupted. What was answered is kept; go on: {AGAIN}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
     print_disagreements(report, plan.proposer, again=AGAIN, is_dry=dry_run, as_json=as_json)
 
 

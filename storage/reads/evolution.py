@@ -100,8 +100,8 @@ READS = {
                avg(n_completion_tokens) as n_reply_tokens,
                stddev_samp(n_completion_tokens) as n_reply_tokens_deviation
         from llm_calls
-        where role = $role and provider = $provider and model = $model
-          and n_prompt_tokens > 0 and n_completion_tokens is not null and strlen(request) > 2
+        where role = $role and list_contains($operators::varchar[], operator) and provider = $provider
+          and model = $model and n_prompt_tokens > 0 and n_completion_tokens is not null and strlen(request) > 2
         """
     ),
     # For mutations: what a new query's text may collide with. Texts and splits, never grades.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from evolution.calls.estimate import CallSizes, estimate
-from evolution.calls.llm import Message, Request
+from evolution.calls.call_rows import call_row, stored_row
+from evolution.calls.estimate import CallSizes, call_sizes, estimate
+from evolution.calls.llm import Message, Reply, Request, Usage
 from evolution.calls.prices import Price
+from storage.store import Store
 
 NO_CALLS = CallSizes(0, 0, None, None, None, None)
 
@@ -40,3 +42,22 @@ def test_without_earlier_calls_it_is_a_wide_guess_and_says_so() -> None:
 def test_of_no_calls_it_is_nothing() -> None:
     told = estimate(0, [], NO_CALLS, Price(1.0, 1.0))
     assert (told.n_requests.high, told.n_prompt_tokens.high, told.cost and told.cost.high) == (0, 0, 0)
+
+
+def test_a_short_kind_of_call_says_nothing_of_a_long_one(store: Store) -> None:
+    """Of one role: three edits with replies of 400 tokens, five of another kind with 20."""
+    rows = []
+    for n in range(8):
+        name, tokens = ("simplify", 400) if n < 3 else ("add_constraint", 20)
+        asked = Request("evolver", name, (Message("user", f"case {n}"),), {}, None, "m", "d")
+        reply = Reply("{}", Usage(10, tokens), 0.1)
+        rows.append(stored_row(call_row(f"l_{n}", asked, reply, provider="openai", cost=None, run_id="r")))
+    store.append({"llm_calls": rows})
+
+    def sizes(*operators: str) -> CallSizes:
+        return call_sizes(store, role="evolver", operators=operators, provider="openai", model="m")
+
+    assert (sizes("simplify").n, sizes("simplify").n_reply_tokens) == (3, 400.0)
+    both = sizes("simplify", "add_constraint")
+    assert (both.n, both.n_reply_tokens) == (8, (3 * 400 + 5 * 20) / 8)
+    assert sizes().n == 0
