@@ -1,7 +1,7 @@
 """A cure for argilla-server 2.8's slowest habit, taken by importing this module before the server's app.
 
-The server compiles a pydantic adapter anew for every value it checks: a record with two suggestions takes 40 ms. The
-two types in question never change, so one adapter of each is kept. Nothing else of the server is touched.
+The server compiles a pydantic adapter anew for every value it checks: 0.6 ms of a core each, several for every record,
+where a kept one takes 0.005. The two types in question never change. Nothing else of the server is touched.
 """
 
 from __future__ import annotations
