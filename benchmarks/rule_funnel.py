@@ -139,10 +139,10 @@ def tell(
     for grade in SHOP_SCALE.values:
         pool = grow_conjunctions(judged, grade, min_votes=RARE_VOTES)
         good = precise_among(judged, grade, pool, min_accuracy=SIZE.min_accuracy)
-        heads = surest(judged, [f for f in good if f.n_votes >= SIZE.min_votes], judged.base_rate(grade))
+        best = surest(judged, [f for f in good if f.n_votes >= SIZE.min_votes], judged.base_rate(grade))
         grown += [(grade, f.atoms) for f in pool]
         precise += [(grade, f.atoms) for f in good]
-        sure += [(grade, f.atoms) for f in heads]
+        sure += [(grade, f.atoms) for f in best]
     book, _ = mine_conjunctions(judged, SIZE)
     rules = book.conjunctions()
     heads, rare = rules[: len(book.heads)], rules[len(book.heads) :]
@@ -164,8 +164,8 @@ def tell(
     worth = {part: _worth(shop, table, some) for part, some in ends.items()}
     report.put(name, planted=[len(NAMES[0]), len(NAMES[1])], funnel=told, worth=worth)
     report.say(f"{name}: {len(rules)} rules. Planted: {len(NAMES[0])} frequent, {len(NAMES[1])} rare")
-    for stage, (frequent, rare) in told.items():
-        report.say(f"  {stage:<40} {frequent:>3} {rare:>3}")
+    for stage, (n_frequent, n_rare) in told.items():
+        report.say(f"  {stage:<40} {n_frequent:>3} {n_rare:>3}")
     for part, one in worth.items():
         report.say(
             f"  {part}: {one['find']} of {one['rules']} find a planted rule; dev: covers {one['coverage']:.3f}, right "
