@@ -28,7 +28,6 @@ class Dataset:
     overlap: int
     settings_digest: str
     is_published: bool
-    last_activity_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,6 @@ def own_datasets(rows: Sequence[Mapping[str, Any]], base: str) -> list[Dataset]:
                     overlap=overlap,
                     settings_digest=str(told.get("settings")),
                     is_published=row["status"] == "ready",
-                    last_activity_at=str(row["last_activity_at"]),
                 )
             )
     return sorted(found, key=lambda one: (one.version, one.overlap, one.name))

@@ -1,9 +1,9 @@
 """Pull: what people answered in Argilla becomes acts of their accounts, each once, at the time it was given.
 
 All versions of the dataset are read. How far a pull came stands in its run, and is believed only of runs that
-finished: after a kill everything is read again, and what is stored already is known by its id. A dataset without
-activity since is not read; of one with activity only the answers changed since are taken. What is refused is asked for
-again each time.
+finished: after a kill all is taken again, and what is stored already is known by its id. All records are listed,
+for Argilla's time of last activity passes over answers written in bulk; of them only the answers changed since
+are taken. What is refused is asked for again each time.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ class Pulled:
     n_known: int = 0
     n_drafts: int = 0
     n_comments: int = 0
-    n_idle_datasets: int = 0
     acts: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
@@ -104,18 +103,14 @@ def pull(
             "nothing was pushed yet. Push: afrel argilla push"
         )
     pulled = Pulled(cursors=_cursors(store))
-    stirred = [one for one in datasets if pulled.cursors.get(one.dataset_id, {}).get("at") != one.last_activity_at]
-    pulled.n_idle_datasets = len(datasets) - len(stirred)
-    if not stirred:
-        return pulled
     circle = Circle(target, api.usernames(workspace_id), pins, read_scale(store))
     if is_dry:
-        for dataset in stirred:
+        for dataset in datasets:
             _pull_dataset(store, api, dataset, circle, pulled, tell, run_id=None)
         return pulled
     config = {"dataset": target.dataset, "workspace": target.workspace}
     with start_run(store, verb=VERB, config=config, account=account) as run:
-        for dataset in stirred:
+        for dataset in datasets:
             _pull_dataset(store, api, dataset, circle, pulled, tell, run_id=run.run_id)
         run.counts.update(
             new=pulled.n_new, drafts=pulled.n_drafts, refused=len(pulled.refused), conflicts=len(pulled.conflicts)
@@ -157,11 +152,9 @@ def _pull_dataset(
         _take(store, waiting, dataset, circle, pulled, run_id=run_id)
     if not listing.is_whole or len(pulled.refused) > n_refused:
         pulled.cursors.pop(dataset.dataset_id, None)  # all of it again next time
-    elif latest > datetime.min or cursor:
+    elif latest > datetime.min:
         reached = max(latest, moment(cursor["since"])) if "since" in cursor else latest
-        pulled.cursors[dataset.dataset_id] = {"at": dataset.last_activity_at, "since": reached.isoformat()}
-    else:
-        pulled.cursors[dataset.dataset_id] = {"at": dataset.last_activity_at}
+        pulled.cursors[dataset.dataset_id] = {"since": reached.isoformat()}
 
 
 def _answers(record: Mapping[str, Any], dataset: Dataset, circle: Circle, pulled: Pulled) -> Iterator[Given]:

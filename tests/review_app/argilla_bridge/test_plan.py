@@ -15,7 +15,7 @@ from tests.review_app.argilla_bridge.rows_of_bridge import SCALE, candidate
 
 def dataset(version: int = 1, overlap: int = 1) -> Dataset:
     name = dataset_name("afrel", version, overlap)
-    return Dataset(f"id-{name}", name, version, overlap, "digest", True, "2026-05-20T10:00:00")
+    return Dataset(f"id-{name}", name, version, overlap, "digest", True)
 
 
 def lying(candidate_id: str, place: Dataset, *people: str) -> Lying:
@@ -88,7 +88,7 @@ def test_the_overlap_asks_only_for_people_argilla_can_still_ask() -> None:
 
 def test_a_dataset_is_ours_by_its_metadata_and_not_by_its_name() -> None:
     told = {"dataset": "afrel", "version": 2, "overlap": 3, "settings": "d"}
-    row: dict[str, Any] = {"id": "1", "name": "renamed", "status": "ready", "last_activity_at": "t"}
+    row: dict[str, Any] = {"id": "1", "name": "renamed", "status": "ready"}
     found = own_datasets(
         [
             {**row, "metadata": {"afrel": told}}, {**row, "metadata": None}, {**row, "metadata": {"afrel": "x"}},
@@ -104,7 +104,7 @@ def test_a_dataset_is_ours_by_its_metadata_and_not_by_its_name() -> None:
 def test_a_changed_guideline_makes_the_next_version() -> None:
     settings = settings_of(SCALE, "one")
     assert current_version([], settings) == 1
-    lies = Dataset("i", "afrel-v3", 3, 1, settings.digest, True, "t")
+    lies = Dataset("i", "afrel-v3", 3, 1, settings.digest, True)
     assert (current_version([lies], settings), current_version([lies], settings, is_new=True)) == (3, 4)
     assert current_version([lies], settings_of(SCALE, "two")) == 4
 

@@ -129,7 +129,7 @@ def test_answers_come_back_as_acts_at_their_own_time_and_once(bridge: Bridge) ->
     bridge.accounts = {"una": "cy"}
     mapped = bridge.pull()
     assert (mapped.n_new, mapped.refused, bridge.acts(5)) == (1, [], [("cy", "submitted", 3)])
-    assert bridge.pull().n_idle_datasets == 1
+    assert bridge.pull().n_new == 0
     server.answer("ana", records[0], grade="3")
     server.answer("ana", records[4], grade="0")
     assert bridge.pull().n_new == 2
