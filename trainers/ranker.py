@@ -53,8 +53,8 @@ class Ranker:
 
 def load_ranker(run: RunDirectory, *, device: str = "auto") -> Ranker:
     """Load a finished run that grades; UserError when it is unfinished, altered, or has only read texts."""
-    require_grader(run)
     described = require_finished(run)
+    require_grader(run)
     config = described["config"]
     return Ranker(
         run.run_id,

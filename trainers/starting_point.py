@@ -69,7 +69,7 @@ def open_grader(runs_dir: Path, name: str) -> RunDirectory:
 
 def require_grader(run: RunDirectory) -> None:
     """Return when a run has learnt grades; UserError when it has only read texts."""
-    if run.read()["method"] == "dapt":
+    if run.read().get("method") == "dapt":
         raise UserError(
             f"{run.run_id} has read texts and seen no grade yet. Train it to grade: afrel train sft "
             f"--model {run.run_id}"
