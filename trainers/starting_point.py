@@ -52,7 +52,7 @@ def _start_of(run: RunDirectory) -> RunDirectory | None:
 def require_finished(run: RunDirectory) -> dict[str, Any]:
     """Return the record of a finished run; UserError when it is unfinished or its model files are others."""
     described = run.read()
-    again = f"the same afrel train {described['method']}"
+    again = f"the same afrel train {described.get('method', 'METHOD')}"
     if described["status"] != "finished":
         raise UserError(f"{run.run_id} is {described['status']}, not finished. Go on with it: {again}")
     if file_digests(run.model_dir) != described["model_files"]:
