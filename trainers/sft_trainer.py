@@ -19,7 +19,7 @@ from trl import SFTTrainer
 from storage.errors import UserError
 from trainers.curriculum import StageSteps, stage_at
 from trainers.losses import IGNORED, answer_first_loss
-from trainers.planned_order import InPlannedOrder, PlannedOrder  # noqa: F401 - the order, where grpo looks for it
+from trainers.planned_order import InPlannedOrder
 from trainers.run_directory import checkpoint_step
 from trainers.run_recorder import RunRecorder, take
 from trainers.token_log_probs import completion_log_probs

@@ -23,6 +23,7 @@ from storage.jobs.job_command import JobCommand
 from storage.jobs.verbs import Lane, find_verb, read_limits
 from storage.liveness import is_alive, own_process
 from storage.locks import exclusive
+from storage.process.client import path_with_code
 from storage.rows import JobRow
 from storage.store import Store
 from storage.workspace import Workspace
@@ -229,6 +230,4 @@ def start_runner(root: Path) -> None:
 
 def with_code() -> dict[str, str]:
     """Return this environment, with this code where Python looks first."""
-    here = str(Path(__file__).resolve().parent.parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{inherited}" if inherited else here}
+    return {**os.environ, "PYTHONPATH": path_with_code()}

@@ -140,12 +140,17 @@ def start_server(root: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _environment() -> dict[str, str]:
-    """Return what the store process needs of this environment, and none of the keys and passwords in it."""
+def path_with_code() -> str:
+    """Return a PYTHONPATH on which a process finds this very code first, wherever it starts."""
     here = str(Path(__file__).resolve().parent.parent.parent)
     inherited = os.environ.get("PYTHONPATH")
+    return f"{here}{os.pathsep}{inherited}" if inherited else here
+
+
+def _environment() -> dict[str, str]:
+    """Return what the store process needs of this environment, and none of the keys and passwords in it."""
     return {
         **{name: os.environ[name] for name in INHERITED if name in os.environ},
-        "PYTHONPATH": f"{here}{os.pathsep}{inherited}" if inherited else here,
+        "PYTHONPATH": path_with_code(),
         "OMP_NUM_THREADS": "1",
     }

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from storage.reads import READS
 
+_MADE_OF = {name: read.made_of for name, read in READS.items() if read.made_of}
+
 
 class KeptAnswers:
     """Answers by the name of their read. Thread-safe."""
@@ -41,8 +43,8 @@ class KeptAnswers:
         """Drop what is made of these tables: rows of theirs are committed."""
         changed = set(tables)
         with self._lock:
-            if any(not changed.isdisjoint(read.made_of) for read in READS.values()):
+            stale = [name for name, tables in _MADE_OF.items() if not changed.isdisjoint(tables)]
+            if stale:
                 self._age += 1
-                self._answers = {
-                    name: answer for name, answer in self._answers.items() if changed.isdisjoint(READS[name].made_of)
-                }
+            for name in stale:
+                self._answers.pop(name, None)
