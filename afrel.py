@@ -51,7 +51,7 @@ VERBS = {
     "rollout": ("trainers.rollouts.command", "rollout", "Sample a trained model on train pairs: their difficulty."),
     "evaluate": ("trainers.commands", "evaluate", "Measure a trained model against baselines."),
     "score": ("trainers.commands", "score", "Score a file of pairs with a trained model."),
-    "runs": ("trainers.runs_command", "runs", "List what was trained; compare two runs."),
+    "runs": ("trainers.runs.command", "runs", "List what was trained; compare two runs."),
     "jobs": ("storage.jobs.commands", "jobs", "Verbs that run by themselves: start, watch, cancel, resume."),
     "sql": ("storage.sql.commands", "sql", "Ask anything in SQL, on a read-only copy; keep queries by name."),
     "why": ("curation.commands", "why", "Show where a candidate, judgment or prediction comes from."),

@@ -31,7 +31,7 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from trainers.metrics import Measure, measure  # noqa: E402
+from trainers.evaluation.metrics import Measure, measure  # noqa: E402
 
 MAP = "query_id=query_id,query=query,doc=title,grade=label,split=split"
 METRICS = ("accuracy", "macro_f1", "qwk", "f1_grade_0", "f1_grade_1", "f1_grade_2")

@@ -189,9 +189,9 @@ def demo_run(out: Path) -> Path:
 def trained(run: Path) -> tuple[Grader, Scale]:
     """Return a run's model as a grader: the most probable grade token after the very prompt of training."""
     from curation.prompt_parts import PromptParts
-    from trainers.ranker import load_ranker
-    from trainers.run_directory import RunDirectory
-    from trainers.scoring import most_probable
+    from trainers.models.ranker import load_ranker
+    from trainers.models.scoring import most_probable
+    from trainers.runs.directory import RunDirectory
 
     ranker = load_ranker(RunDirectory(run))
 

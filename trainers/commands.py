@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from storage.snapshots.manifest import Manifest
-    from trainers.dpo_material import Material
+    from trainers.dpo.material import Material
 
 
 class Method(StrEnum):
@@ -74,7 +74,7 @@ def train(
     from storage.people.accounts import Act
     from trainers.forgetting.recalls import write_recalls
     from trainers.prerequisites import find_snapshot, register_run, require_snapshot, tell
-    from trainers.run_directory import find_run
+    from trainers.runs.directory import find_run
 
     session: Session = ctx.obj
     if schema:
@@ -132,27 +132,27 @@ def _plan(
     pins: Path | None,
 ) -> tuple[Any, str, Callable[..., Any]]:
     """Return the configuration in full, the key of its run, and what trains it."""
-    from trainers.starting_point import find_start, open_grader
+    from trainers.models.starting_point import find_start, open_grader
 
     if method is Method.SFT:
-        from trainers import sft
+        from trainers.sft import train as sft
 
         resolved = sft.size_config(resolved, manifest)
         key = sft.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
         return resolved, key, partial(sft.train, resolved, directory)
     if method is Method.DAPT:
-        from trainers import dapt
+        from trainers.dapt import train as dapt
 
         key = dapt.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
         return resolved, key, partial(dapt.train, resolved, directory)
     start = open_grader(runs_dir, resolved.model)
     if method is Method.DPO:
-        from trainers import dpo
+        from trainers.dpo import train as dpo
 
         material = _material(session, start.run_id, has_edits=resolved.has_edits, pins=pins)
         key = dpo.run_key(resolved, manifest, start, material)
         return resolved, key, partial(dpo.train, resolved, directory, start, material)
-    from trainers import grpo
+    from trainers.grpo import train as grpo
 
     return resolved, grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
 
@@ -176,25 +176,28 @@ def _more(result: Any) -> str:
 def _configuration(method: Method) -> type[BaseModel]:
     """Return what `--config` of a method holds."""
     if method is Method.SFT:
-        from trainers.sft_config import SftConfig
+        from trainers.sft.config import SftConfig
 
         return SftConfig
     if method is Method.DAPT:
-        from trainers.dapt_config import DaptConfig
+        from trainers.dapt.config import DaptConfig
 
         return DaptConfig
     if method is Method.DPO:
-        from trainers.dpo_config import DpoConfig
+        from trainers.dpo.config import DpoConfig
 
         return DpoConfig
-    from trainers.grpo_config import GrpoConfig
+    from trainers.grpo.config import GrpoConfig
 
     return GrpoConfig
 
 
 def _read_configuration(method: Method, path: Path | None, overrides: Mapping[str, Any], runs_dir: Path) -> Any:
-    from trainers import dapt_config, dpo_config, grpo_config, sft_config
-    from trainers.starting_point import is_from_tiny
+    from trainers.dapt import config as dapt_config
+    from trainers.dpo import config as dpo_config
+    from trainers.grpo import config as grpo_config
+    from trainers.models.starting_point import is_from_tiny
+    from trainers.sft import config as sft_config
 
     if method in (Method.SFT, Method.DAPT):
         begins = sft_config if method is Method.SFT else dapt_config
@@ -206,7 +209,7 @@ def _read_configuration(method: Method, path: Path | None, overrides: Mapping[st
 def _material(session: Session, run_id: str, *, has_edits: bool, pins: Path | None) -> Material:
     """Return what the store holds for a run to learn preferences from; UserError when it holds nothing."""
     from storage.errors import UserError
-    from trainers.dpo_material import read_material
+    from trainers.dpo.material import read_material
 
     if pins is not None:
         raise UserError(
@@ -242,9 +245,9 @@ def evaluate(
     from storage.ids import digest
     from storage.people.accounts import Act
     from storage.runs import finished_run, start_run
-    from trainers.leaks import require_unleaked
+    from trainers.evaluation.leaks import require_unleaked
+    from trainers.models.starting_point import open_grader
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
-    from trainers.starting_point import open_grader
 
     session: Session = ctx.obj
     session.allow(Act.TRAIN)
@@ -258,11 +261,11 @@ def evaluate(
         key = digest([described.get("model_files"), manifest.digest, split.value, sorted(proposals.items())])
         done = finished_run(store, "evaluate", key)
         if done is not None and not dry_run:
-            from trainers.evaluation_text import print_stored
+            from trainers.evaluation.text import print_stored
 
             print_stored(store, found.run_id, manifest.snapshot_id, split.value, done, as_json=as_json)
             return
-        from trainers.evaluation import evaluate_run, evaluation_rows
+        from trainers.evaluation.measure import evaluate_run, evaluation_rows
 
         evaluation = evaluate_run(found, directory, split=split.value, proposals=proposals)
         if not dry_run:
@@ -270,7 +273,7 @@ def evaluate(
             with start_run(store, verb="evaluate", config=config, input_digest=key, account=session.account) as started:
                 store.append(evaluation_rows(evaluation, run_id=started.run_id, at=now()))
                 started.counts.update(n_predictions=len(evaluation.pair_ids))
-    from trainers.evaluation_text import print_evaluation
+    from trainers.evaluation.text import print_evaluation
 
     print_evaluation(evaluation, as_json=as_json)
 
@@ -291,9 +294,9 @@ def score(
 
     Example: afrel -w shop score --run run_4c1f09ab32 pairs.csv
     """
-    from trainers.ranker import load_ranker
-    from trainers.run_directory import RunDirectory, open_run
-    from trainers.score_file import read_pairs, score_pairs, write_scores
+    from trainers.evaluation.score_file import read_pairs, score_pairs, write_scores
+    from trainers.models.ranker import load_ranker
+    from trainers.runs.directory import RunDirectory, open_run
 
     session: Session = ctx.obj
     found = RunDirectory(Path(run).resolve()) if Path(run).is_dir() else open_run(session.workspace.runs_dir, run)

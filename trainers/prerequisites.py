@@ -20,7 +20,7 @@ from storage.snapshots.cutting import require_trainable
 from storage.snapshots.manifest import Manifest
 from storage.snapshots.register import find_directory, folder_at
 from storage.store import Store
-from trainers.run_directory import RunDirectory
+from trainers.runs.directory import RunDirectory
 
 
 def find_snapshot(session: Session, name: str | None, pins: Path | None) -> Path:

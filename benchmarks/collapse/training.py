@@ -26,12 +26,12 @@ from benchmarks.collapse.task import (
     Pairs,
     Task,
 )
-from trainers.advantages import AdvantageMethod, Rollouts, advantages, carries_signal
-from trainers.grade_gradient import exact_grade_loss, with_rest
-from trainers.mode_balance import Draw, DrawnRows, SftWeight, sft_loss
-from trainers.policy_loss import kl_loss, policy_loss
-from trainers.sampling import refill
-from trainers.segments import FORMAT, GRADE, N_PARTS, NOWHERE, step_part
+from trainers.objectives.advantages import AdvantageMethod, Rollouts, advantages, carries_signal
+from trainers.objectives.grade_gradient import exact_grade_loss, with_rest
+from trainers.objectives.mode_balance import Draw, DrawnRows, SftWeight, sft_loss
+from trainers.objectives.policy_loss import kl_loss, policy_loss
+from trainers.objectives.sampling import refill
+from trainers.objectives.segments import FORMAT, GRADE, N_PARTS, NOWHERE, step_part
 
 N_EXPERTS, SFT_EPOCHS, SFT_BATCH, SFT_RATE, SFT_WARMUP = 8000, 12, 64, 1e-3, 100
 N_STEPS, MEASURE_EVERY, WARMUP = 400, 50, 20

@@ -34,7 +34,7 @@ from evolution.rules.requests import rule_request
 from storage.grades import Scale
 from storage.session import read_scale
 from storage.store import Store
-from trainers.tiny_model import build_model, train_tokenizer
+from trainers.models.tiny_model import build_model, train_tokenizer
 
 ROLES = ("user", "assistant")
 TEMPLATE = (

@@ -135,9 +135,9 @@ def snapshot(tmp_path: Path) -> SignedSnapshot:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A workspace-shaped folder with the sample snapshot and a small finished run on it."""
-    from trainers.run_directory import RunDirectory
-    from trainers.sft import train
-    from trainers.sft_config import SftConfig
+    from trainers.runs.directory import RunDirectory
+    from trainers.sft.config import SftConfig
+    from trainers.sft.train import train
 
     torch.set_num_threads(1)  # the same sums in the same order wherever the tests run
     folder = tmp_path_factory.mktemp("trained")

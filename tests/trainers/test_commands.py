@@ -23,16 +23,15 @@ from storage.snapshots.cutting import revoke, sign_tier
 from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import stop_store_process
+from tests.trainers.conftest import RULE, SMALL, cut_snapshot, sample_rows
 from trainers import commands
 from trainers.forgetting.alarms import SliceKind
 from trainers.forgetting.points import read_points
 from trainers.forgetting.recalls import recall_rows
 from trainers.preflight.command import check
 from trainers.rollouts.command import rollout
-from trainers.run_directory import RunDirectory
-from trainers.runs_command import runs
-
-from .conftest import RULE, SMALL, cut_snapshot, sample_rows
+from trainers.runs.command import runs
+from trainers.runs.directory import RunDirectory
 
 AT = datetime(2026, 1, 1)
 WRITTEN = ("rollouts", "difficulty_scores", "evaluations", "rule_recalls")

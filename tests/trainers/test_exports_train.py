@@ -21,7 +21,7 @@ from curation.exports.trl import preference
 from curation.exports.writing import new_folder, put_in_place
 from storage.snapshots.verify import verify_snapshot
 from tests.trainers.conftest import SCALE, SignedSnapshot
-from trainers.tiny_model import build_model, train_tokenizer
+from trainers.models.tiny_model import build_model, train_tokenizer
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 

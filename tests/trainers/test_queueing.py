@@ -13,8 +13,7 @@ from storage.jobs.runner import cancel
 from storage.jobs.telling import in_full
 from storage.rows import JobRow
 from storage.workspace import Workspace
-
-from .test_commands import Shop, shop, sign  # noqa: F401  # a fixture
+from tests.trainers.test_commands import Shop, shop, sign  # noqa: F401  # a fixture
 
 
 def until_over(line: JobLine, job_id: str) -> JobRow:

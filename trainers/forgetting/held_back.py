@@ -21,18 +21,18 @@ from curation.completion import parse
 from curation.prompt_parts import prompt_parts
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest
-from trainers.encoding import EncodedRow, encode_rows, fit_prompt
-from trainers.evidence_source import EvidenceSource
 from trainers.forgetting.alarms import Answers, Slice, SliceKind, draw_evenly, grade_entropy
-from trainers.judging import golds_of
-from trainers.losses import IGNORED
-from trainers.ranker import Ranker
-from trainers.rewards import REWARDS, Gold
+from trainers.grpo.judging import golds_of
+from trainers.models.ranker import Ranker
+from trainers.models.scoring import most_probable, score_texts
+from trainers.objectives.losses import IGNORED
+from trainers.objectives.rewards import REWARDS, Gold
+from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.rollouts.completions import Sampling, sample_completions
-from trainers.scoring import most_probable, score_texts
-from trainers.sft_trainer import RightPadding
-from trainers.snapshot_rows import load
-from trainers.token_log_probs import completion_log_probs
+from trainers.rows.encoding import EncodedRow, encode_rows, fit_prompt
+from trainers.rows.evidence_source import EvidenceSource
+from trainers.rows.padding import RightPadding
+from trainers.rows.snapshot_rows import load
 
 BATCH_SIZE = 64
 

@@ -18,7 +18,7 @@ import numpy as np
 from storage import durable
 from storage.errors import UserError
 from trainers.forgetting.alarms import Answers, Change, SliceKind
-from trainers.run_directory import RunDirectory, write_json
+from trainers.runs.directory import RunDirectory, write_json
 
 
 @dataclass(frozen=True, slots=True)

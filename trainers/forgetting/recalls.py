@@ -14,7 +14,7 @@ from storage.ids import content_id
 from storage.session import Session
 from trainers.forgetting.alarms import SliceKind
 from trainers.forgetting.points import Point, read_points
-from trainers.run_directory import RunDirectory
+from trainers.runs.directory import RunDirectory
 
 SPLIT = "dev"
 

@@ -18,10 +18,10 @@ from storage import durable
 from trainers.forgetting.alarms import AlarmBounds, OnAlarm, changes
 from trainers.forgetting.held_back import HeldBack, Measured, measure
 from trainers.forgetting.points import Point, append_point, best_point, read_start, rewind_points, write_start
+from trainers.models.pretrained import load_model
+from trainers.models.ranker import Ranker
 from trainers.preflight.weights import require_finite
-from trainers.pretrained import load_model
-from trainers.ranker import Ranker
-from trainers.run_directory import RunDirectory
+from trainers.runs.directory import RunDirectory
 
 N_TOLD = 8
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from curation.completion import parse
 from storage.grades import Scale
-from trainers.grade_tokens import grade_tokens
+from trainers.rows.grade_tokens import grade_tokens
 
 
 @dataclass(frozen=True, slots=True)

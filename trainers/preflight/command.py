@@ -34,18 +34,19 @@ def check(
     from peft import get_peft_model
 
     from storage.snapshots.manifest import read_manifest
-    from trainers.format_check import N_SAMPLE_PROMPTS, check_rows, require_every_grade
+    from trainers.models.making import lora_config, make_model, make_tokenizer, row_texts
+    from trainers.models.pretrained import choose_device, quieten_libraries
+    from trainers.models.starting_point import find_start, is_from_tiny
     from trainers.preflight.chat_template import check_chat
     from trainers.preflight.lengths import draw_bins, length_at, length_bins
     from trainers.preflight.memory import find_room
     from trainers.preflight.trial import try_first
     from trainers.prerequisites import find_snapshot
-    from trainers.pretrained import choose_device, quieten_libraries
-    from trainers.sft import size_config
-    from trainers.sft_config import read_config
-    from trainers.sft_setup import lora_config, make_model, make_tokenizer, row_texts, step_load
-    from trainers.snapshot_rows import load
-    from trainers.starting_point import find_start, is_from_tiny
+    from trainers.rows.format_check import N_SAMPLE_PROMPTS, check_rows, require_every_grade
+    from trainers.rows.snapshot_rows import load
+    from trainers.sft.config import read_config
+    from trainers.sft.setup import step_load
+    from trainers.sft.train import size_config
 
     session: Session = ctx.obj
     quieten_libraries()

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from storage.errors import UserError
+from trainers.models.pretrained import load_model
 from trainers.preflight.memory import MIB
-from trainers.pretrained import load_model
-from trainers.run_directory import RunDirectory, checkpoint_step
+from trainers.runs.directory import RunDirectory, checkpoint_step
 
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 # How the libraries that write in C++ and Rust word it, which raise errors of their own.

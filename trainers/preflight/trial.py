@@ -17,13 +17,13 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from storage.errors import UserError
-from trainers.encoding import EncodedRow
-from trainers.losses import IGNORED
+from trainers.objectives.losses import IGNORED
+from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.preflight.memory import MIB, MemoryNeed, Room, count_need, disk_need, kept_bytes
 from trainers.preflight.saving import try_saving
 from trainers.preflight.weights import require_finite
-from trainers.sft_trainer import RightPadding
-from trainers.token_log_probs import completion_log_probs
+from trainers.rows.encoding import EncodedRow
+from trainers.rows.padding import RightPadding
 
 
 @dataclass(frozen=True, slots=True)

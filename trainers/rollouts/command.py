@@ -14,7 +14,7 @@ from trainers.commands import JsonOption
 
 if TYPE_CHECKING:
     from storage.store import Store
-    from trainers.metrics import Measure
+    from trainers.evaluation.metrics import Measure
     from trainers.rollouts.run import Summary
 
 
@@ -48,14 +48,14 @@ def rollout(
     from storage.people.accounts import Act
     from storage.progress_bar import progress_bar
     from storage.runs import finished_run, start_run
+    from trainers.models.pretrained import quieten_libraries
+    from trainers.models.ranker import load_ranker, require_scale
+    from trainers.models.starting_point import open_grader
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot, tell
-    from trainers.pretrained import quieten_libraries
-    from trainers.ranker import load_ranker, require_scale
     from trainers.rollouts.completions import Sampling
     from trainers.rollouts.pass_curve import curve_rows
     from trainers.rollouts.run import asked_of, require_known, roll_out
-    from trainers.snapshot_rows import load
-    from trainers.starting_point import open_grader
+    from trainers.rows.snapshot_rows import load
 
     session: Session = ctx.obj
     session.allow(Act.TRAIN)

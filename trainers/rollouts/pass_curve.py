@@ -9,7 +9,7 @@ from typing import Any
 from curation.pass_rates import pass_at
 from storage.clock import now
 from storage.ids import content_id
-from trainers.metrics import Measure, mean_measure
+from trainers.evaluation.metrics import Measure, mean_measure
 
 
 def pass_curve(n_right: Mapping[str, int], query_of: Mapping[str, str], *, n_samples: int) -> list[Measure]:

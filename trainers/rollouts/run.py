@@ -21,9 +21,9 @@ from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import content_id, digest
 from storage.store import Store
-from trainers.encoding import fit_prompt
-from trainers.ranker import Ranker
+from trainers.models.ranker import Ranker
 from trainers.rollouts.completions import Sampling, sample_completions
+from trainers.rows.encoding import fit_prompt
 
 AT_ONCE = 128  # completions that are generated together
 

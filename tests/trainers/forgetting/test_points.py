@@ -20,7 +20,7 @@ from trainers.forgetting.points import (
     write_start,
 )
 from trainers.forgetting.recalls import recall_rows
-from trainers.run_directory import RunDirectory
+from trainers.runs.directory import RunDirectory
 
 AT = datetime(2026, 1, 1)
 

@@ -10,15 +10,15 @@ import torch
 from storage.errors import UserError
 from storage.snapshots.manifest import read_manifest
 from tests.trainers.conftest import RULE, SMALL, SignedSnapshot, cut_snapshot, snapshot_row
-from trainers import grpo
-from trainers.evidence_source import source_of
 from trainers.forgetting.held_back import HeldBack, deciding_rules, held_back_rows, measure
 from trainers.forgetting.points import read_points
-from trainers.grpo_config import GrpoConfig
-from trainers.judging import golds_of
-from trainers.ranker import load_ranker
-from trainers.rewards import Gold
-from trainers.run_directory import RunDirectory, file_digests
+from trainers.grpo import train as grpo
+from trainers.grpo.config import GrpoConfig
+from trainers.grpo.judging import golds_of
+from trainers.models.ranker import load_ranker
+from trainers.objectives.rewards import Gold
+from trainers.rows.evidence_source import source_of
+from trainers.runs.directory import RunDirectory, file_digests
 
 OAK = "r_00000000000000bb"
 N_DEV = 60
@@ -35,8 +35,8 @@ def oak_rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[SignedSnapshot, RunDirectory]:
-    from trainers.sft import train
-    from trainers.sft_config import SftConfig
+    from trainers.sft.config import SftConfig
+    from trainers.sft.train import train
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("taught")

@@ -1,8 +1,8 @@
 import pytest
 
 from tests.trainers.conftest import SCALE
+from trainers.models.tiny_model import train_tokenizer
 from trainers.preflight.chat_template import ChatForm, check_chat
-from trainers.tiny_model import train_tokenizer
 
 PROMPTS = ["oak chair\nRelevance grade, then the reasons:\n", "lamp\nRelevance grade, then the reasons:\n"]
 COMPLETIONS = ["2\nverdict: fully", "0"]

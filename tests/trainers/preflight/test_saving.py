@@ -8,11 +8,11 @@ import pytest
 
 from storage.errors import UserError
 from tests.trainers.conftest import SMALL
+from trainers.models.pretrained import load_model
 from trainers.preflight.saving import is_disk, telling_of_disk, try_saving
-from trainers.pretrained import load_model
-from trainers.run_directory import RunDirectory
-from trainers.sft import train
-from trainers.sft_config import SftConfig
+from trainers.runs.directory import RunDirectory
+from trainers.sft.config import SftConfig
+from trainers.sft.train import train
 
 
 @contextmanager

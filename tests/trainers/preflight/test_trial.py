@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from storage.errors import UserError
-from trainers.encoding import EncodedRow
+from trainers.models.pretrained import load_model
 from trainers.preflight.memory import Room, kept_bytes
 from trainers.preflight.trial import Load, _batch, _loss, longest, try_first
 from trainers.preflight.weights import require_finite
-from trainers.pretrained import load_model
+from trainers.rows.encoding import EncodedRow
 
 PLENTY = Room(memory=2**40, disk=2**40)
 ROWS = [EncodedRow([5] * n, [7, 8, 9], is_completion_cut=False) for n in (40, 60, 20)]

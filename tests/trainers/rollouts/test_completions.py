@@ -1,9 +1,9 @@
 import pytest
 
 from curation.prompt_parts import prompt_parts
-from trainers.ranker import load_ranker
+from trainers.models.ranker import load_ranker
 from trainers.rollouts.completions import Sampling, sample_completions
-from trainers.snapshot_rows import load
+from trainers.rows.snapshot_rows import load
 
 
 @pytest.fixture(scope="module")

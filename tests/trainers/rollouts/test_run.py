@@ -5,10 +5,10 @@ import pytest
 from storage.errors import UserError
 from storage.store import Store
 from tests.trainers.conftest import SCALE
-from trainers.ranker import load_ranker
+from trainers.models.ranker import load_ranker
 from trainers.rollouts.completions import Sampling
 from trainers.rollouts.run import Asked, Summary, asked_of, require_known, roll_out, rollout_rows, summarise
-from trainers.snapshot_rows import load
+from trainers.rows.snapshot_rows import load
 
 SAMPLING = Sampling(n_samples=32, temperature=1.2, top_k=0, max_tokens=4)  # 4 pairs are sampled together
 

@@ -1,0 +1,1 @@
+"""Domain-adaptive pre-training: a model reads the shop's own texts before it learns to grade."""

@@ -1,0 +1,101 @@
+"""TRL's SFT trainer on packed texts: next-token loss over every target, planned order, a stop at the first NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, TrainerState
+from trl import SFTTrainer
+
+from storage.errors import UserError
+from trainers.dapt.packing import PackedPadding, PackedRow, join
+from trainers.objectives.token_log_probs import completion_log_probs
+from trainers.order.planned_order import InPlannedOrder
+from trainers.runs.recorder import RunRecorder, take
+
+LOGGED = ("loss", "grad_norm", "learning_rate")
+_NEAR = 1e-3  # nats; a token in a row of many and alone are the same sums in another order
+
+
+class TextTrainer(InPlannedOrder, SFTTrainer):
+    """Next-token training on packed rows."""
+
+    loss_is_scaled_for_ga = False  # each batch's loss is a mean; the trainer divides by the accumulated batches
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,  # noqa: ARG002 - the hook's signature
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> torch.Tensor:
+        """Return the mean over a batch's targets; UserError when it is not finite."""
+        log_probs, is_counted = completion_log_probs(
+            model, inputs["input_ids"], inputs["labels"], position_ids=inputs["position_ids"]
+        )
+        loss = -log_probs[is_counted].mean()
+        self.require_finite_loss(loss)
+        return loss
+
+
+class TextRecorder(RunRecorder):
+    """Writes metrics and progress of a run over texts; stops at gradients that are not finite."""
+
+    def line(self, state: TrainerState, logs: Mapping[str, float]) -> dict[str, Any]:
+        epoch = round(self._epochs * state.global_step / state.max_steps, 4)
+        return {"step": state.global_step, "epoch": epoch, **take(logs, LOGGED)}
+
+    def words(self, state: TrainerState, logs: Mapping[str, float]) -> str:  # noqa: ARG002
+        return f"loss {logs['loss']:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """exp of the mean negative log-probability of `n_tokens` targets."""
+
+    value: float
+    n_tokens: int
+
+
+def measure_perplexity(
+    model: PreTrainedModel, rows: Sequence[PackedRow], *, pad_token_id: int, batch_size: int
+) -> Perplexity:
+    """Return a model's perplexity on packed rows, of which there is one or more."""
+    was_training = model.training
+    model.eval()
+    total, n_tokens = 0.0, 0
+    with torch.no_grad():
+        for start in range(0, len(rows), batch_size):
+            log_probs, is_counted = _log_probs(model, rows[start : start + batch_size], pad_token_id)
+            total -= float(log_probs[is_counted].sum(dtype=torch.float64))
+            n_tokens += int(is_counted.sum())
+    model.train(was_training)
+    return Perplexity(math.exp(min(total / n_tokens, 700.0)), n_tokens)  # e^710 is no number any more
+
+
+def require_boundaries(model: PreTrainedModel, pieces: Sequence[Sequence[int]], *, pad_token_id: int) -> None:
+    """Return when a model reads the second of two pieces in a row as it reads it alone; UserError when it does not."""
+    first, second = (list(piece[:64]) for piece in pieces[:2])
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        alone, _ = _log_probs(model, [join([second])], pad_token_id)
+        packed, is_counted = _log_probs(model, [join([first, second])], pad_token_id)
+    model.train(was_training)
+    behind = packed[is_counted][len(first) - 1 :]
+    if not torch.allclose(behind, alone[0], atol=_NEAR, rtol=_NEAR):
+        raise UserError(
+            "this model's attention does not keep the texts of a row apart: each would be learnt as if it followed the "
+            "one before. Set packing = false in the --config file"
+        )
+
+
+def _log_probs(
+    model: PreTrainedModel, rows: Sequence[PackedRow], pad_token_id: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    batch = {name: held.to(model.device) for name, held in PackedPadding(pad_token_id)(list(map(asdict, rows))).items()}
+    return completion_log_probs(model, batch["input_ids"], batch["labels"], position_ids=batch["position_ids"])

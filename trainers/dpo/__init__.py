@@ -1,0 +1,1 @@
+"""Direct preference optimisation: right answers preferred to a run's own wrong ones."""

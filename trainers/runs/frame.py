@@ -1,0 +1,142 @@
+"""What is the same in every run whatever it learns: the loop's settings, the trial, the steps, the end of the record.
+
+A method's `train` reads its rows and says what a step is; then it hands its trainer over to `train_to_the_end`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
+
+from storage.clock import now
+from trainers.preflight.memory import find_room
+from trainers.preflight.saving import telling_of_disk
+from trainers.preflight.trial import Load, try_first
+from trainers.preflight.weights import require_finite
+from trainers.rows.evidence_source import EvidenceSource
+from trainers.runs.directory import RunDirectory, file_digests, started_from
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Measured = TypeVar("Measured")
+
+SHAPE = ("has_evidence", "max_length", "max_completion_tokens")  # of prompts and completions
+
+
+class LoopSettings(Protocol):
+    """What every configuration of a planned order says of its loop."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def batch_size(self) -> int | None: ...
+    @property
+    def accumulation_steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float | None: ...
+    @property
+    def warmup_rate(self) -> float: ...
+    @property
+    def max_gradient_norm(self) -> float: ...
+    @property
+    def logging_steps(self) -> int: ...
+    @property
+    def checkpoint_steps(self) -> int: ...
+    @property
+    def precision(self) -> Literal["auto", "float32", "bfloat16"]: ...
+
+
+def shape_of(start: RunDirectory) -> dict[str, Any]:
+    """Return how a run cut its rows: what goes on from it cuts them so too."""
+    return {name: start.read()["config"][name] for name in SHAPE}
+
+
+def is_bfloat16(config: LoopSettings, device: str) -> bool:
+    """Say whether the model computes in half precision."""
+    return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
+
+
+def loop_settings(config: LoopSettings, checkpoints: Path, *, n_visits: int, device: str) -> dict[str, Any]:
+    """Return what TRL's configurations have in common, for one pass over so many planned visits."""
+    assert config.batch_size is not None  # sized by then
+    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
+    return {
+        "output_dir": str(checkpoints),
+        "num_train_epochs": 1,  # the planned order holds all epochs
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.accumulation_steps,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": round(config.warmup_rate * n_steps),
+        "max_grad_norm": config.max_gradient_norm,
+        "optim": "adamw_torch",
+        "seed": config.seed,
+        "use_cpu": device == "cpu",
+        "bf16": is_bfloat16(config, device),
+        "logging_steps": config.logging_steps,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": config.checkpoint_steps,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": device == "cuda",
+        "max_length": None,
+    }
+
+
+def train_to_the_end(
+    trainer: Trainer,
+    tokenizer: PreTrainedTokenizerBase,
+    run: RunDirectory,
+    *,
+    load: Load,
+    checkpoint: Path | None,
+    source: str,
+    tell: Callable[[str], None],
+    evidence: EvidenceSource | None = None,
+    measure: Callable[[Any], Measured] = lambda model: None,  # type: ignore[assignment]  # noqa: ARG005
+) -> Measured:
+    """Try the longest batch, take all steps, save the model; return what `measure` says of it before it is saved.
+
+    checkpoint: where to go on from. source: what the user calls the model. UserError for a step that does not fit, a
+    disk that fails and weights that are no numbers.
+    """
+    trainer.remove_callback(PrinterCallback)  # stdout is for results
+    device = trainer.args.device.type
+    trial = try_first(
+        trainer.model, load, pad_token_id=tokenizer.pad_token_id, folder=run.path, room=find_room(device, run.path),
+        source=source,
+    )  # fmt: skip
+    run.describe(preflight=trial.to_content())
+    run.rewind_metrics(started_from(checkpoint))
+    if checkpoint is not None:
+        tell(f"going on from step {started_from(checkpoint)}")
+    with telling_of_disk(run):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        model: Any = trainer.accelerator.unwrap_model(trainer.model)
+        if hasattr(model, "merge_and_unload"):  # low-rank weights
+            model = model.merge_and_unload()
+        require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
+        measured = measure(model)
+        if evidence is not None:
+            evidence.write(run.model_dir)
+        model.save_pretrained(run.model_dir, safe_serialization=True)
+        tokenizer.save_pretrained(run.model_dir)
+    run.describe(base_revision=getattr(model.config, "_commit_hash", None))  # of a model from the hub
+    return measured
+
+
+def close_record(run: RunDirectory, result: DataclassInstance) -> None:
+    """Write how a run ended into its record; drop its checkpoints. The result has n_steps and seconds."""
+    told = {name: value for name, value in asdict(result).items() if name != "directory"}
+    run.describe(
+        status="finished", finished_at=str(now()), n_steps=told["n_steps"], seconds=told["seconds"],
+        model_files=file_digests(run.model_dir), result=told,
+    )  # fmt: skip
+    run.drop_checkpoints()

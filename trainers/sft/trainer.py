@@ -1,0 +1,125 @@
+"""TRL's SFT trainer with our loss and our order: answer-first weighting, planned visits, and a stop at the first NaN.
+
+Left out of TRL's path on purpose: its dataset preparation (rows come encoded and checked), its model card (run.json
+says more), and its fused head, which on a CPU projects every position; we project only those that predict a token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
+from trl import SFTTrainer
+
+from storage.errors import UserError
+from trainers.objectives.losses import IGNORED, answer_first_loss
+from trainers.objectives.token_log_probs import completion_log_probs
+from trainers.order.curriculum import StageSteps, stage_at
+from trainers.order.planned_order import InPlannedOrder
+from trainers.runs.recorder import RunRecorder, take
+
+LOGGED = ("loss", "grade_loss", "rationale_loss", "grad_norm", "learning_rate")
+
+
+class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
+    """SFT on answer-first rows.
+
+    grade_weights: loss weight of each grade by token id. row_hashes: what `row` of the dataset counts through; the
+    hashes of consumed rows are digested into the metrics.
+    """
+
+    loss_is_scaled_for_ga = False  # each batch's loss is a mean; the trainer divides by the accumulated batches
+
+    def __init__(
+        self,
+        *args: Any,
+        grade_weights: Mapping[int, float],
+        grade_weight: float,
+        row_hashes: Sequence[str],
+        **kwargs: Any,
+    ) -> None:
+        self._weight_of_token = dict(grade_weights)
+        self._grade_weight = grade_weight
+        self._row_hashes = row_hashes
+        self._consumed = hashlib.sha256()
+        super().__init__(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,  # noqa: ARG002 - the hook's signature
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> torch.Tensor:
+        """Return the answer-first loss of a batch; UserError when it is not finite."""
+        labels, rows = inputs["labels"], inputs["row"].tolist()
+        log_probs, is_counted = completion_log_probs(model, inputs["input_ids"], labels)
+        grades = [next(token for token in row if token != IGNORED) for row in labels.tolist()]
+        row_weights = torch.tensor([self._weight_of_token[token] for token in grades], device=labels.device)
+        loss = answer_first_loss(log_probs, is_counted, grade_weight=self._grade_weight, row_weights=row_weights)
+        self._consumed.update("".join(self._row_hashes[row] for row in rows).encode())
+        if not bool(torch.isfinite(loss.total)):
+            self._stop_at_nan(loss.grade, rows)
+        self._metrics["train"]["grade_loss"].append(float(loss.grade.detach()))
+        if loss.rationale is not None:
+            self._metrics["train"]["rationale_loss"].append(float(loss.rationale.detach()))
+        return loss.total
+
+    def take_consumed(self) -> str:
+        """Return the digest of the row hashes consumed since the last call."""
+        taken, self._consumed = self._consumed, hashlib.sha256()
+        return taken.hexdigest()[:16]
+
+    def _stop_at_nan(self, grade_loss: torch.Tensor, rows: Sequence[int]) -> None:
+        term = "rationale" if bool(torch.isfinite(grade_loss)) else "grade"
+        raise UserError(
+            f"the {term} loss is not a finite number at step {self.state.global_step + 1}, "
+            f"rows {[self._row_hashes[row] for row in rows[:3]]}…, learning rate {self._get_learning_rate():.2g}. "
+            "Nothing was saved from this step. Lower learning_rate in the --config file and train again"
+        )
+
+
+class SftRecorder(RunRecorder):
+    """Writes metrics and progress of an SFT run; of a curriculum in stages also which stage a step is of.
+
+    stages: empty where all tiers are mixed. A stage's last step is logged, so that no logged mean is over two stages.
+    """
+
+    def __init__(self, *args: Any, stages: Sequence[StageSteps] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stages = stages
+        self.trainer: AnswerFirstTrainer | None = None
+
+    def line(self, state: TrainerState, logs: Mapping[str, float]) -> dict[str, Any]:
+        assert self.trainer is not None  # set before the first step
+        stage = stage_at(self._stages, state.global_step)
+        return {
+            "step": state.global_step,
+            "epoch": round(self._epochs * state.global_step / state.max_steps, 4),
+            **({} if stage is None else {"tier": stage.tier}),
+            **take(logs, LOGGED),
+            "rows": self.trainer.take_consumed(),
+        }
+
+    def words(self, state: TrainerState, logs: Mapping[str, float]) -> str:
+        stage = stage_at(self._stages, state.global_step)
+        of = "" if stage is None else f"tier {stage.tier}, to step {stage.last_step} · "
+        return f"{of}grade loss {logs['grade_loss']:.3f}"
+
+    def more_progress(self, state: TrainerState) -> dict[str, Any]:
+        stage = stage_at(self._stages, state.global_step)
+        return {} if stage is None else {"stage": asdict(stage)}
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> TrainerControl:
+        control.should_log |= any(stage.last_step == state.global_step for stage in self._stages)
+        return control
