@@ -17,18 +17,20 @@ export class Acting {
     return kept;
   }
 
-  // Fetch what was done before this page was opened, some hundred acts at a time.
-  async load() {
-    if (this.trail.isWhole || this.isLoading) return;
-    this.isLoading = true;
+  // Fetch what was done before this page was opened, some hundred acts at a time. Who asks while it is fetched waits for it.
+  load() {
+    if (this.trail.isWhole) return Promise.resolve();
+    this.loading ??= this.fetchOlder().finally(() => (this.loading = null));
+    return this.loading;
+  }
+
+  async fetchOlder() {
     try {
       const told = await this.api.post("trail", this.isBegun ? { before: this.trail.oldest - 0.001 } : {});
       this.isBegun = true;
       this.trail.addOlder(told.acts);
     } catch {
       // undo reaches as far as this tab knows until the server answers
-    } finally {
-      this.isLoading = false;
     }
   }
 

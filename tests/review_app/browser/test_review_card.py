@@ -78,8 +78,7 @@ def test_undo_and_redo_go_back_over_cards_and_logins(card: Page, browser: Browse
     saved(card)
     again = log_in(browser, shop, "ana")
     expect(again.locator(".af-query")).to_be_visible()
-    again.wait_for_timeout(500)  # the trail of earlier logins is fetched once the card is there
-    again.keyboard.press("u")
+    again.keyboard.press("u")  # the trail of earlier logins may still be fetched: the key waits for it
     expect(again.locator(".af-query")).to_have_text(second)
     again.keyboard.press("u")
     expect(again.locator(".af-query")).to_have_text(first)

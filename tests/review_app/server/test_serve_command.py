@@ -83,7 +83,7 @@ def test_it_says_where_and_stops_cleanly_when_asked(shop: Shop, signal_number: s
             time.sleep(0.05)
     process.send_signal(signal_number)
     rest = process.stderr.read()
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=60) == 0
     assert "The review app has stopped." in rest and "Traceback" not in rest
 
 

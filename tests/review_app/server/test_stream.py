@@ -41,7 +41,7 @@ def stream(
         origin=app.origin if origin == "" else origin,  # type: ignore[arg-type]
         additional_headers=headers,
         subprotocols=[Subprotocol("streamlit")],
-        open_timeout=10,
+        open_timeout=60,
     ) as connection:
         yield connection
 
@@ -77,7 +77,7 @@ def is_cut_off(connection: ClientConnection, seconds: float = CUT_OFF_SECONDS) -
     """Say whether the page is sent away and the stream closed in time."""
     try:
         assert kinds(connection, until="auth_redirect", seconds=seconds)[-1] == "auth_redirect"
-        connection.recv(timeout=5)
+        connection.recv(timeout=30)
     except ConnectionClosed:
         return True
     except TimeoutError:
@@ -94,10 +94,10 @@ def test_a_page_of_the_app_draws_for_who_is_logged_in(app: ServedApp) -> None:
 def test_who_is_logged_out_is_sent_away_and_runs_nothing(app: ServedApp) -> None:
     with stream(app, app.client()) as connection:
         message = ForwardMsg()
-        message.ParseFromString(connection.recv(timeout=5))
+        message.ParseFromString(connection.recv(timeout=30))
         assert (message.WhichOneof("type"), message.auth_redirect.url) == ("auth_redirect", "")
         with pytest.raises(ConnectionClosed):
-            connection.recv(timeout=5)
+            connection.recv(timeout=30)
 
 
 @pytest.mark.parametrize(
