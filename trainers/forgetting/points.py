@@ -17,6 +17,7 @@ import numpy as np
 
 from storage import durable
 from storage.errors import UserError
+from storage.training.run_record import read_lines
 from trainers.forgetting.alarms import Answers, Change, SliceKind
 from trainers.runs.directory import RunDirectory, write_json
 
@@ -69,10 +70,7 @@ def lines_file(run: RunDirectory) -> Path:
 
 def read_points(run: RunDirectory) -> list[Point]:
     """Return a run's points in order, none for a run that measured none; a line cut off by a kill is left out."""
-    if not lines_file(run).exists():
-        return []
-    lines = lines_file(run).read_text(encoding="utf-8").splitlines(keepends=True)
-    return [Point.from_content(json.loads(line)) for line in lines if line.endswith("\n")]
+    return [Point.from_content(line) for line in read_lines(lines_file(run))]
 
 
 def append_point(run: RunDirectory, point: Point) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from storage.training.run_list import RunLine
     from trainers.evaluation.comparison import Difference, McNemar, RuleDifference
-    from trainers.runs.listing import RunLine
 
 N_RULES_SHOWN = 20
 
@@ -31,7 +31,7 @@ def runs_list(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from trainers.runs.listing import list_runs
+    from storage.training.run_list import list_runs
 
     session: Session = ctx.obj
     lines = list_runs(session.workspace.runs_dir)

@@ -20,6 +20,7 @@ from typing import Any
 from storage import durable
 from storage.errors import UserError
 from storage.ids import digest
+from storage.training.run_record import read_lines, read_record
 
 COMPLETE = "complete.json"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -57,17 +58,7 @@ class RunDirectory:
 
     def read(self) -> dict[str, Any]:
         """Return run.json without its digest; UserError when it is missing or does not match."""
-        try:
-            description: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            held = description.pop("digest")
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"{self.path} is no run of afrel: run.json cannot be read ({error!r}). "
-                f"See what runs there are: ls {self.path.parent}"
-            ) from error
-        if held != digest(description):
-            raise UserError(f"{self.path}/run.json was altered since afrel wrote it. Train again: afrel train sft")
-        return description
+        return read_record(self.path)
 
     def write_progress(self, **values: Any) -> None:
         """Write progress.json, whole or not at all."""
@@ -80,10 +71,7 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the whole lines of metrics.jsonl; a line cut off by a kill is left out."""
-        if not self.metrics_file.exists():
-            return []
-        lines = self.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return read_lines(self.metrics_file)
 
     def rewind_metrics(self, step: int) -> None:
         """Drop the lines of steps after a checkpoint: they will be made again."""

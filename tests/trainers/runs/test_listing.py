@@ -1,7 +1,7 @@
 import pytest
 
+from storage.training.run_list import RunStatus, list_runs
 from trainers.runs.directory import RunDirectory
-from trainers.runs.listing import RunStatus, list_runs
 
 
 @pytest.fixture
