@@ -7,66 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field
 
-from trainers.config_file import read_flat
-from trainers.models.starting_point import TINY, is_named_tiny
-from trainers.sft.config import nothing_required
-
-TINY_DEFAULTS: Mapping[str, Any] = {
-    "epochs": 3, "batch_size": 8, "learning_rate": 2e-3, "weight_decay": 0.1, "max_length": 512,
-    "checkpoint_steps": 100,
-}  # fmt: skip
-PRETRAINED_DEFAULTS: Mapping[str, Any] = {
-    "epochs": 1, "batch_size": 8, "learning_rate": 2e-5, "weight_decay": 0.0, "max_length": 1024,
-    "checkpoint_steps": 200,
-}  # fmt: skip
+from trainers.configuration.beginning import BeginningConfig
+from trainers.configuration.flat_file import read_flat
+from trainers.configuration.loop import BatchSize, CheckpointSteps, Epochs, LearningRate
+from trainers.models.starting_point import is_named_tiny
 
 
-class DaptConfig(BaseModel):
+class DaptConfig(BeginningConfig):
     """Everything that decides a run of `train dapt` but the snapshot and what lies in the text file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=nothing_required)
+    tiny_defaults: ClassVar[Mapping[str, Any]] = {
+        "epochs": 3, "batch_size": 8, "learning_rate": 2e-3, "weight_decay": 0.1, "max_length": 512,
+        "checkpoint_steps": 100,
+    }  # fmt: skip
+    pretrained_defaults: ClassVar[Mapping[str, Any]] = {
+        "epochs": 1, "batch_size": 8, "learning_rate": 2e-5, "weight_decay": 0.0, "max_length": 1024,
+        "checkpoint_steps": 200,
+    }  # fmt: skip
 
-    model: str = Field(TINY, min_length=1)  # 'tiny', a Hugging Face id, a folder, or a run
-    text_file: str | None = Field(None, min_length=1)  # UTF-8, a text a line; from the --config file's folder
-    held_back_rate: float = Field(0.05, gt=0, lt=1)  # share of the texts that perplexity is measured on
-    packing: bool = True  # several texts in a row, none of which sees another
-    seed: int = Field(0, ge=0)
-    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    accumulation_steps: int = Field(1, ge=1)
-    learning_rate: float = Field(gt=0)
-    warmup_rate: float = Field(0.05, ge=0, lt=1)
-    weight_decay: float = Field(ge=0)
-    max_gradient_norm: float = Field(1.0, gt=0)
-    max_length: int = Field(ge=32)  # tokens of a row
-    lora_rank: int = Field(0, ge=0)  # 0: all weights are trained
-    logging_steps: int = Field(10, ge=1)
-    checkpoint_steps: int = Field(ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    tiny_vocabulary: int = Field(6000, ge=300)
-    tiny_hidden_size: int = Field(128, ge=8)
-    tiny_layers: int = Field(2, ge=1)
-    tiny_heads: int = Field(4, ge=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def fill_by_kind(cls, given: Any, asked: ValidationInfo) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        model, is_tiny = str(given.get("model", TINY)), (asked.context or {}).get("is_tiny", is_named_tiny)
-        return {**(TINY_DEFAULTS if is_tiny(model) else PRETRAINED_DEFAULTS), **given}
-
-    @model_validator(mode="after")
-    def fits_together(self) -> DaptConfig:
-        if self.tiny_hidden_size % (2 * self.tiny_heads):
-            raise ValueError("tiny_hidden_size must be an even multiple of tiny_heads")
-        return self
+    text_file: str | None = Field(
+        None,
+        min_length=1,
+        description="Texts to read beside the snapshot's: UTF-8, one a line; from this file's folder.",
+    )
+    held_back_rate: float = Field(0.05, gt=0, lt=1, description="Share of the texts that perplexity is measured on.")
+    packing: bool = Field(True, description="Put several texts in a row, none of which sees another.")
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    checkpoint_steps: CheckpointSteps
 
 
 def read_config(

@@ -44,7 +44,7 @@ from trainers.rows.format_check import require_end_of_text
 from trainers.rows.snapshot_rows import load
 from trainers.rows.text_file import CheckedTexts, leave_out_leaks, read_text_file
 from trainers.runs.directory import RunDirectory, started_from
-from trainers.runs.frame import close_record, is_bfloat16, loop_settings, train_to_the_end
+from trainers.runs.frame import close_record, is_bfloat16, planned_settings, train_to_the_end
 from trainers.runs.record import start_record
 
 
@@ -74,7 +74,7 @@ def run_key(config: DaptConfig, manifest: Manifest, start: RunDirectory | None =
 
     UserError when the text file cannot be read.
     """
-    settings = config.model_dump(mode="json")
+    settings = config.deciding()
     if config.text_file is not None:
         settings["text_file"] = read_text_file(Path(config.text_file)).sha256
     if start is not None:
@@ -139,7 +139,7 @@ def train(config: DaptConfig, snapshot: Path, *, run: RunDirectory, tell: Callab
         args=TrlConfig(
             weight_decay=config.weight_decay, gradient_checkpointing=is_checkpointed(config, device),
             remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
-            **loop_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
+            **planned_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
         ),
         train_dataset=Dataset.from_list([asdict(row) for row in packed]),
         data_collator=PackedPadding(tokenizer.pad_token_id),

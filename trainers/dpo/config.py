@@ -8,42 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from storage.errors import UserError
-from trainers.config_file import read_flat
-from trainers.models.starting_point import TINY
+from trainers.configuration.flat_file import read_flat
+from trainers.configuration.going_on import GoingOnConfig
+from trainers.configuration.loop import Epochs, LearningRate, LoggingSteps, PlannedConfig
 
 
-class DpoConfig(BaseModel):
+class DpoConfig(GoingOnConfig, PlannedConfig):
     """Everything that decides a run of `train dpo` but the snapshot, the rollouts and the edits. Rates lie in 0..1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    steps_before = "afrel train sft, then afrel rollout, then afrel train dpo --model run_…"
 
-    model: str = Field(min_length=1)  # the run to go on from, and whose rollouts are read: its id or folder
-    seed: int = Field(0, ge=0)
-    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all
-    beta: float = Field(0.1, gt=0)  # how far the policy may leave the reference: less lets it go further
-    pairs_per_prompt: int = Field(1, ge=1)  # rejected answers a prompt, at most
-    has_edits: bool = True  # what experts rewrote is a pair too
-    grade_weight: float = Field(1.0, ge=0)  # of the dimensions that choose among right answers
-    grounding_weight: float = Field(1.0, ge=0)
-    coherence_weight: float = Field(1.0, ge=0)
-    rule_adherence_weight: float = Field(1.0, ge=0)
-    brevity_weight: float = Field(0.5, ge=0)
-    epochs: int = Field(3, ge=1)
-    batch_size: int = Field(8, ge=1)  # pairs; each is two rows
-    accumulation_steps: int = Field(1, ge=1)
-    learning_rate: float = Field(5e-6, gt=0)
-    warmup_rate: float = Field(0.05, ge=0, lt=1)
-    max_gradient_norm: float = Field(1.0, gt=0)
-    lora_rank: int = Field(0, ge=0)  # 0: all weights are trained, and a reference model is held beside them
-    logging_steps: int = Field(5, ge=1)
-    checkpoint_steps: int = Field(100, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    model: str = Field(min_length=1, description="The run to go on from, whose rollouts are read: its id or folder.")
+    beta: float = Field(0.1, gt=0, description="How near the model stays to where it started: less lets it go further.")
+    pairs_per_prompt: int = Field(1, ge=1, description="Rejected answers a prompt, at most.")
+    has_edits: bool = Field(True, description="What experts rewrote is a pair too.")
+    grade_weight: float = Field(1.0, ge=0, description="What the grade weighs in choosing among right answers.")
+    grounding_weight: float = Field(
+        1.0, ge=0, description="What it weighs there that reasons say what the pair or the expert says."
+    )
+    coherence_weight: float = Field(
+        1.0, ge=0, description="What it weighs there that the verdict restates the grade and no step is said twice."
+    )
+    rule_adherence_weight: float = Field(
+        1.0, ge=0, description="What it weighs there that cited rules apply and vote the grade."
+    )
+    brevity_weight: float = Field(0.5, ge=0, description="What brevity weighs there, beside the expert's reasons.")
+    epochs: Epochs = 3
+    batch_size: int = Field(8, ge=1, description="Pairs that go through the model at once; each is two rows.")
+    learning_rate: LearningRate = 5e-6
+    lora_rank: int = Field(
+        0,
+        ge=0,
+        description="Rank of the low-rank weights trained in place of all; 0: all are, and a reference is held.",
+    )
+    logging_steps: LoggingSteps = 5
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -59,10 +61,4 @@ class DpoConfig(BaseModel):
 
 def read_config(path: Path | None, overrides: Mapping[str, Any]) -> DpoConfig:
     """Read a flat TOML file, then lay the options of the command line over it; one UserError for all mistakes."""
-    config = read_flat(DpoConfig, path, overrides)
-    if config.model == TINY:
-        raise UserError(
-            "train dpo goes on from a model that was trained and sampled; tiny is one from scratch. Train it first: "
-            "afrel train sft, then afrel rollout, then afrel train dpo --model run_…"
-        )
-    return config
+    return read_flat(DpoConfig, path, overrides)

@@ -27,6 +27,7 @@ from trainers.grpo.judging import golds_of
 from trainers.models.making import lora_config
 from trainers.models.pretrained import choose_device, load_model, quieten_libraries
 from trainers.models.ranker import fitted_prompts, load_ranker, require_scale
+from trainers.models.starting_point import start_content
 from trainers.order.planned_order import plan_order
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
@@ -34,7 +35,7 @@ from trainers.rows.evidence_source import source_of
 from trainers.rows.format_check import check_rows
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, started_from
-from trainers.runs.frame import close_record, is_bfloat16, loop_settings, shape_of, train_to_the_end
+from trainers.runs.frame import close_record, is_bfloat16, planned_settings, shape_of, train_to_the_end
 from trainers.runs.record import start_record
 
 
@@ -57,7 +58,7 @@ class DpoResult:
 
 def run_key(config: DpoConfig, manifest: Manifest, start: RunDirectory, material: Material) -> str:
     """Return what names a run: method, configuration, snapshot, the weights it goes on from, rollouts and edits."""
-    settings = config.model_dump(mode="json") | {"model": start.read().get("model_files")}
+    settings = config.deciding() | {"model": start.read().get("model_files")}
     named = {"method": "dpo", "config": settings, "manifest": manifest.digest, "material": material.digest}
     return digest(named)
 
@@ -112,10 +113,10 @@ def train(
         config=config.model_dump(mode="json") | shape,
         manifest=manifest,
         checked=checked,
-        started_from={"run_id": start.run_id, "model_files": start.read()["model_files"]},
         n_pairs=len(preferences.pairs),
         n_by_origin=preferences.n_by_origin,
         left_out=preferences.left_out,
+        **start_content(start),
     )
     first_step = started_from(checkpoint)
     device = choose_device(config.device)
@@ -125,7 +126,7 @@ def train(
         ref_model=None if config.lora_rank else load_model(start.model_dir, device=device),
         args=TrlConfig(
             beta=config.beta, weight_decay=0.0, gradient_checkpointing=device == "cuda",
-            **loop_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
+            **planned_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
         ),
         train_dataset=_dataset(preferences.pairs),
         processing_class=ranker.tokenizer,

@@ -8,59 +8,71 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from storage.errors import UserError
-from trainers.config_file import read_flat
+from trainers.configuration.flat_file import read_flat
+from trainers.configuration.going_on import GoingOnConfig
+from trainers.configuration.loop import CheckpointSteps, LearningRate, LoggingSteps
 from trainers.forgetting.alarms import AlarmBounds, OnAlarm
-from trainers.models.starting_point import TINY
 from trainers.objectives.advantages import AdvantageMethod
 from trainers.objectives.mode_balance import Draw, Schedule
 
 
-class GrpoConfig(BaseModel):
+class GrpoConfig(GoingOnConfig):
     """Everything that decides a run of `train grpo` but the snapshot. Rates lie in 0..1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    steps_before = "afrel train sft, then afrel train grpo --model run_…"
 
-    model: str = Field(min_length=1)  # the run to go on from: its id or folder
-    seed: int = Field(0, ge=0)
-    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all
-    method: AdvantageMethod = AdvantageMethod.STEP
-    is_grade_exact: bool = False  # the grade token by its exact expected gradient instead of the sampled one
-    n_steps: int = Field(200, ge=1)
-    prompts_per_step: int = Field(16, ge=1)
-    group_size: int = Field(16, ge=2)  # rollouts of a prompt
-    accumulation_steps: int = Field(1, ge=1)  # micro-batches the rollouts of a step are split into
-    prompt_draw: Draw = Draw.BALANCED  # over the grades
-    max_rounds: int = Field(4, ge=1)  # draws a step, until enough groups have a signal
-    accuracy_low: float = Field(0.01, ge=0, le=1)  # of the outcome and sam methods: which groups are kept
-    accuracy_high: float = Field(0.9, ge=0, le=1)
-    learning_rate: float = Field(1e-6, gt=0)
-    warmup_rate: float = Field(0.05, ge=0, lt=1)
-    max_gradient_norm: float = Field(1.0, gt=0)
-    clip: float = Field(0.2, gt=0, lt=1)
-    kl_weight: float = Field(0.02, ge=0)  # 0: no reference model is held
-    advantage_clamp: float = Field(2.0, gt=0)
-    temperature: float = Field(0.99, gt=0)
-    top_k: int = Field(100, ge=0)  # 0: all tokens
-    sft_weight: float = Field(0.1, ge=0)
-    sft_schedule: Schedule = Schedule.CONSTANT
-    sft_weight_end: float = Field(0.0, ge=0)  # of the linear schedule
-    sft_draw: Draw = Draw.BALANCED  # over the rules
-    sft_rows: int = Field(16, ge=1)  # expert rows a micro-batch
-    alarm_steps: int = Field(25, ge=1)  # between measurements of what is forgotten; the first is before step 1
-    alarm_pairs: int = Field(512, ge=1)  # held-back dev pairs at most, drawn evenly over the rules
-    alarm_level: float = Field(0.05, gt=0, lt=1)  # the chance of a false alarm, a measurement
-    alarm_fall: float = Field(0.05, ge=0, le=1)  # of a slice's recall: a smaller one rings nothing
-    alarm_rise: float = Field(0.1, ge=0)  # of the expert traces' nats a token, likewise
-    on_alarm: OnAlarm = OnAlarm.TELL
-    logging_steps: int = Field(5, ge=1)
-    checkpoint_steps: int = Field(50, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    method: AdvantageMethod = Field(
+        AdvantageMethod.STEP, description="What a reward moves: step by step, the whole answer, or its fitting parts."
+    )
+    is_grade_exact: bool = Field(
+        False, description="Train the grade token by its exact expected gradient instead of by samples."
+    )
+    n_steps: int = Field(200, ge=1, description="How many steps are taken.")
+    prompts_per_step: int = Field(16, ge=1, description="Train prompts a step samples answers to.")
+    group_size: int = Field(16, ge=2, description="Answers that are sampled to a prompt.")
+    accumulation_steps: int = Field(1, ge=1, description="Micro-batches the answers of a step are split into.")
+    prompt_draw: Draw = Field(Draw.BALANCED, description="Prompts are drawn evenly over the grades, or as they come.")
+    max_rounds: int = Field(4, ge=1, description="Draws a step at most, until enough groups of answers disagree.")
+    accuracy_low: float = Field(
+        0.01, ge=0, le=1, description="Of outcome and sam: groups with a smaller share of right grades are left out."
+    )
+    accuracy_high: float = Field(
+        0.9, ge=0, le=1, description="Of outcome and sam: groups with a larger share of right grades are left out."
+    )
+    learning_rate: LearningRate = 1e-6
+    clip: float = Field(0.2, gt=0, lt=1, description="How far a token's probability ratio counts from 1.")
+    kl_weight: float = Field(0.02, ge=0, description="Pull towards the start; 0: no reference model is held.")
+    advantage_clamp: float = Field(2.0, gt=0, description="Larger advantages are cut to this.")
+    temperature: float = Field(0.99, gt=0, description="Of the sampling: more gives more various answers.")
+    top_k: int = Field(100, ge=0, description="Of the sampling: likeliest tokens that are drawn from; 0: all.")
+    sft_weight: float = Field(0.1, ge=0, description="Weight of the expert rows beside the reward.")
+    sft_schedule: Schedule = Field(
+        Schedule.CONSTANT,
+        description="How that weight goes: the same, straight to sft_weight_end, or with the entropy.",
+    )
+    sft_weight_end: float = Field(0.0, ge=0, description="Of the linear schedule: the weight at the last step.")
+    sft_draw: Draw = Field(Draw.BALANCED, description="Expert rows are drawn evenly over their rules, or as they come.")
+    sft_rows: int = Field(16, ge=1, description="Expert rows a micro-batch.")
+    alarm_steps: int = Field(
+        25, ge=1, description="Steps between two looks at what is forgotten; the first is before step 1."
+    )
+    alarm_pairs: int = Field(
+        512, ge=1, description="Held-back dev pairs looked at, at most, drawn evenly over the rules."
+    )
+    alarm_level: float = Field(0.05, gt=0, lt=1, description="The chance of a false alarm, a look.")
+    alarm_fall: float = Field(0.05, ge=0, le=1, description="A smaller fall of a slice's recall rings nothing.")
+    alarm_rise: float = Field(
+        0.1, ge=0, description="A smaller rise of the expert answers' nats a token rings nothing."
+    )
+    on_alarm: OnAlarm = Field(
+        OnAlarm.TELL, description="What an alarm does: it is told, stops the run, or brings the best weights back."
+    )
+    logging_steps: LoggingSteps = 5
+    checkpoint_steps: CheckpointSteps = 50
 
     @property
     def n_rollouts(self) -> int:
@@ -86,10 +98,4 @@ class GrpoConfig(BaseModel):
 
 def read_config(path: Path | None, overrides: Mapping[str, Any]) -> GrpoConfig:
     """Read a flat TOML file, then lay the options of the command line over it; one UserError for all mistakes."""
-    config = read_flat(GrpoConfig, path, {"model": None, **overrides})
-    if config.model == TINY:
-        raise UserError(
-            "train grpo goes on from a model that was trained; tiny is one from scratch. Train it first: "
-            "afrel train sft, then afrel train grpo --model run_…"
-        )
-    return config
+    return read_flat(GrpoConfig, path, overrides)

@@ -28,13 +28,14 @@ from trainers.grpo.judging import golds_of
 from trainers.grpo.trainer import GrpoPlan, GrpoRecorder, ModeBalancedTrainer
 from trainers.models.pretrained import choose_device, quieten_libraries
 from trainers.models.ranker import Ranker, fitted_prompts, load_ranker, require_scale
+from trainers.models.starting_point import start_content
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
 from trainers.rows.evidence_source import EvidenceSource, source_of
 from trainers.rows.format_check import CheckedRows, check_rows
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, started_from
-from trainers.runs.frame import close_record, is_bfloat16, shape_of, train_to_the_end
+from trainers.runs.frame import close_record, is_bfloat16, loop_settings, shape_of, train_to_the_end
 from trainers.runs.record import start_record
 
 
@@ -61,7 +62,7 @@ class GrpoResult:
 
 def run_key(config: GrpoConfig, manifest: Manifest, start: RunDirectory) -> str:
     """Return what names a run: method, configuration, snapshot, and the weights it goes on from."""
-    settings = config.model_dump(mode="json") | {"model": start.read().get("model_files")}
+    settings = config.deciding() | {"model": start.read().get("model_files")}
     return digest({"method": "grpo", "config": settings, "manifest": manifest.digest})
 
 
@@ -107,7 +108,7 @@ def train(
         config=config.model_dump(mode="json") | shape,
         manifest=manifest,
         checked=checked,
-        started_from={"run_id": start.run_id, "model_files": start.read()["model_files"]},
+        **start_content(start),
     )
     first_step = started_from(checkpoint)
     trainer = ModeBalancedTrainer(
@@ -212,12 +213,10 @@ def make_plan(
 
 
 def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: int) -> TrlConfig:
-    device = choose_device(config.device)
     return TrlConfig(
-        output_dir=str(run.checkpoints_dir),
+        **loop_settings(config, run.checkpoints_dir, n_steps=config.n_steps, device=choose_device(config.device)),
         max_steps=config.n_steps,
         per_device_train_batch_size=config.n_rollouts // config.accumulation_steps,
-        gradient_accumulation_steps=config.accumulation_steps,
         steps_per_generation=config.accumulation_steps,
         num_generations=config.group_size,
         max_completion_length=n_completion_tokens,
@@ -227,23 +226,8 @@ def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: i
         epsilon=config.clip,
         loss_type="grpo",
         scale_rewards="group",
-        learning_rate=config.learning_rate,
         lr_scheduler_type="constant_with_warmup",
-        warmup_steps=round(config.warmup_rate * config.n_steps),
         weight_decay=0.0,
-        max_grad_norm=config.max_gradient_norm,
-        optim="adamw_torch",
-        seed=config.seed,
-        use_cpu=device == "cpu",
-        bf16=is_bfloat16(config, device),
-        logging_steps=config.logging_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=config.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=device == "cuda",
         disable_dropout=True,
         gradient_checkpointing=False,
     )

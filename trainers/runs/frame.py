@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from storage.clock import now
+from trainers.configuration.loop import LoopConfig, PlannedConfig
 from trainers.preflight.memory import find_room
 from trainers.preflight.saving import telling_of_disk
 from trainers.preflight.trial import Load, try_first
 from trainers.preflight.weights import require_finite
 from trainers.rows.evidence_source import EvidenceSource
 from trainers.runs.directory import RunDirectory, file_digests, started_from
+from trainers.runs.reporters import require_reporters
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,50 +30,26 @@ Measured = TypeVar("Measured")
 SHAPE = ("has_evidence", "max_length", "max_completion_tokens")  # of prompts and completions
 
 
-class LoopSettings(Protocol):
-    """What every configuration of a planned order says of its loop."""
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def batch_size(self) -> int | None: ...
-    @property
-    def accumulation_steps(self) -> int: ...
-    @property
-    def learning_rate(self) -> float | None: ...
-    @property
-    def warmup_rate(self) -> float: ...
-    @property
-    def max_gradient_norm(self) -> float: ...
-    @property
-    def logging_steps(self) -> int: ...
-    @property
-    def checkpoint_steps(self) -> int: ...
-    @property
-    def precision(self) -> Literal["auto", "float32", "bfloat16"]: ...
-
-
 def shape_of(start: RunDirectory) -> dict[str, Any]:
     """Return how a run cut its rows: what goes on from it cuts them so too."""
     return {name: start.read()["config"][name] for name in SHAPE}
 
 
-def is_bfloat16(config: LoopSettings, device: str) -> bool:
+def is_bfloat16(config: LoopConfig, device: str) -> bool:
     """Say whether the model computes in half precision."""
     return config.precision == "bfloat16" or (config.precision == "auto" and device == "cuda")
 
 
-def loop_settings(config: LoopSettings, checkpoints: Path, *, n_visits: int, device: str) -> dict[str, Any]:
-    """Return what TRL's configurations have in common, for one pass over so many planned visits."""
-    assert config.batch_size is not None  # sized by then
-    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
+def loop_settings(config: LoopConfig, checkpoints: Path, *, n_steps: int, device: str) -> dict[str, Any]:
+    """Return what TRL's configurations have in common, for so many steps.
+
+    UserError for a place to report to whose package is not installed.
+    """
+    require_reporters(config.report_to)
     return {
         "output_dir": str(checkpoints),
-        "num_train_epochs": 1,  # the planned order holds all epochs
-        "per_device_train_batch_size": config.batch_size,
         "gradient_accumulation_steps": config.accumulation_steps,
         "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "cosine",
         "warmup_steps": round(config.warmup_rate * n_steps),
         "max_grad_norm": config.max_gradient_norm,
         "optim": "adamw_torch",
@@ -83,9 +61,22 @@ def loop_settings(config: LoopSettings, checkpoints: Path, *, n_visits: int, dev
         "save_strategy": "steps",
         "save_steps": config.checkpoint_steps,
         "save_total_limit": 2,
-        "report_to": "none",
+        "report_to": list(config.report_to) or "none",
+        "run_name": checkpoints.parent.name,
         "disable_tqdm": True,
         "dataloader_pin_memory": device == "cuda",
+    }
+
+
+def planned_settings(config: PlannedConfig, checkpoints: Path, *, n_visits: int, device: str) -> dict[str, Any]:
+    """Return what TRL's configurations have in common, for one pass over so many planned visits."""
+    assert config.batch_size is not None  # sized by then
+    n_steps = -(-n_visits // (config.batch_size * config.accumulation_steps))
+    return {
+        **loop_settings(config, checkpoints, n_steps=n_steps, device=device),
+        "num_train_epochs": 1,  # the planned order holds all epochs
+        "per_device_train_batch_size": config.batch_size,
+        "lr_scheduler_type": "cosine",
         "max_length": None,
     }
 

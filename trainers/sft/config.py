@@ -8,87 +8,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
-from trainers.config_file import read_flat
-from trainers.models.starting_point import TINY, is_named_tiny
+from trainers.configuration.beginning import BeginningConfig
+from trainers.configuration.flat_file import read_flat
+from trainers.configuration.loop import CheckpointSteps, WarmupRate
+from trainers.models.starting_point import is_named_tiny
 from trainers.order.curriculum import Curriculum
-
-# What else a tiny model needs follows from the number of rows, see `size_to`.
-TINY_DEFAULTS: Mapping[str, Any] = {
-    "weight_decay": 0.1,
-    "warmup_rate": 0.06,
-    "max_length": 512,
-    "max_completion_tokens": 64,
-    "checkpoint_steps": 100,
-}
-PRETRAINED_DEFAULTS: Mapping[str, Any] = {
-    "epochs": 2,
-    "batch_size": 16,
-    "learning_rate": 1e-5,
-    "weight_decay": 0.0,
-    "warmup_rate": 0.04,
-    "max_length": 1024,
-    "max_completion_tokens": 256,
-    "rationale_rate": 1.0,
-    "grade_balance": 0.0,
-    "checkpoint_steps": 200,
-}
-
 
 FEW_ROWS = 6000
 
 
-def nothing_required(schema: dict[str, Any]) -> None:
-    """Say in the schema what `fill_by_kind` does: every key may be left out."""
-    schema.pop("required", None)
-
-
-class SftConfig(BaseModel):
+class SftConfig(BeginningConfig):
     """Everything that decides a run of `train sft` but the snapshot. Rates lie in 0..1; lengths are in tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=nothing_required)
+    # What else a tiny model needs follows from the number of rows, see `size_to`.
+    tiny_defaults: ClassVar[Mapping[str, Any]] = {
+        "weight_decay": 0.1, "warmup_rate": 0.06, "max_length": 512, "max_completion_tokens": 64,
+        "checkpoint_steps": 100,
+    }  # fmt: skip
+    pretrained_defaults: ClassVar[Mapping[str, Any]] = {
+        "epochs": 2, "batch_size": 16, "learning_rate": 1e-5, "weight_decay": 0.0, "warmup_rate": 0.04,
+        "max_length": 1024, "max_completion_tokens": 256, "rationale_rate": 1.0, "grade_balance": 0.0,
+        "checkpoint_steps": 200,
+    }  # fmt: skip
 
-    model: str = Field(TINY, min_length=1)  # 'tiny', a Hugging Face id, a folder, or a run
-    seed: int = Field(0, ge=0)
-    tiers: tuple[int, ...] | None = Field(None, min_length=1)  # None: all; a sequence takes them in this order
-    curriculum: Curriculum = Curriculum.MIXTURE
-    keep_rate: float = Field(0, ge=0, le=0.9)  # share of a stage's visits that go to rows of the tiers before it
-    has_evidence: bool = True  # prompts carry the computed evidence
-    has_rationale: bool = True  # completions carry the rationale
-    # None, for a tiny model: by the number of rows; so too grade_balance, learning_rate, epochs and batch_size
-    rationale_rate: float | None = Field(None, ge=0, le=1)  # share of the visits to a row that carry its rationale
-    grade_weight: float = Field(0.5, gt=0, le=1)  # the grade token's share of the loss
-    grade_balance: float | None = Field(None, ge=0, le=1)  # 0: grades as they are, 1: each grade weighs the same
-    epochs: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
-    accumulation_steps: int = Field(1, ge=1)
-    learning_rate: float | None = Field(None, gt=0)
-    warmup_rate: float = Field(ge=0, lt=1)
-    weight_decay: float = Field(ge=0)
-    max_gradient_norm: float = Field(1.0, gt=0)
-    max_length: int = Field(ge=32)
-    max_completion_tokens: int = Field(ge=1)
-    lora_rank: int = Field(0, ge=0)  # 0: all weights are trained
-    logging_steps: int = Field(10, ge=1)
-    checkpoint_steps: int = Field(ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    tiny_vocabulary: int = Field(6000, ge=300)
-    tiny_hidden_size: int = Field(128, ge=8)
-    tiny_layers: int = Field(2, ge=1)
-    tiny_heads: int = Field(4, ge=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def fill_by_kind(cls, given: Any, asked: ValidationInfo) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        model, is_tiny = str(given.get("model", TINY)), (asked.context or {}).get("is_tiny", is_named_tiny)
-        defaults = TINY_DEFAULTS if is_tiny(model) else PRETRAINED_DEFAULTS
-        return {**defaults, **given}
+    curriculum: Curriculum = Field(
+        Curriculum.MIXTURE,
+        description="All tiers at once, tier after tier in the order of tiers, or its random control.",
+    )
+    keep_rate: float = Field(
+        0, ge=0, le=0.9, description="Of a sequence: share of a stage's visits that go to rows of the tiers before it."
+    )
+    has_evidence: bool = Field(True, description="Prompts carry the computed evidence.")
+    has_rationale: bool = Field(True, description="Completions carry the rationale behind the grade.")
+    rationale_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the visits to a row that carry its rationale; the others its grade alone.",
+    )
+    grade_weight: float = Field(0.5, gt=0, le=1, description="The grade token's share of the loss.")
+    grade_balance: float | None = Field(
+        None, ge=0, le=1, description="How much rare grades are raised: 0 not at all, 1 until each weighs the same."
+    )
+    warmup_rate: WarmupRate
+    max_completion_tokens: int = Field(ge=1, description="Tokens of grade and rationale; longer rationales are cut.")
+    checkpoint_steps: CheckpointSteps
 
     @model_validator(mode="after")
     def fits_together(self) -> SftConfig:
@@ -98,8 +66,6 @@ class SftConfig(BaseModel):
             raise ValueError(
                 'a mixture holds all tiers from the start: leave keep_rate out, or curriculum = "sequence"'
             )
-        if self.tiny_hidden_size % (2 * self.tiny_heads):
-            raise ValueError("tiny_hidden_size must be an even multiple of tiny_heads")
         return self
 
 

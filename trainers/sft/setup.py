@@ -16,7 +16,7 @@ from trainers.objectives.losses import IGNORED
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
 from trainers.rows.format_check import CheckedRows
-from trainers.runs.frame import is_bfloat16, loop_settings
+from trainers.runs.frame import is_bfloat16, planned_settings
 from trainers.sft.config import SftConfig
 
 
@@ -56,5 +56,5 @@ def trl_config(config: SftConfig, checkpoints: Path, *, n_visits: int, device: s
         gradient_checkpointing=is_checkpointed(config, device),
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
-        **loop_settings(config, checkpoints, n_visits=n_visits, device=device),
+        **planned_settings(config, checkpoints, n_visits=n_visits, device=device),
     )

@@ -54,7 +54,7 @@ class RunResult:
 
 def run_key(config: SftConfig, manifest: Manifest, start: RunDirectory | None = None) -> str:
     """Return what names a run: method, resolved configuration, snapshot, and the weights of a run it goes on from."""
-    settings = size_config(config, manifest).model_dump(mode="json")
+    settings = size_config(config, manifest).deciding()
     if start is not None:
         settings["model"] = start.read().get("model_files")
     return digest({"method": "sft", "config": settings, "manifest": manifest.digest})
