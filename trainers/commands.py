@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from trainers.dpo.material import Material
 
 
+N_EXPLANATIONS = 256  # each takes as many steps as it has tokens
+
+
 class Method(StrEnum):
     SFT = "sft"
     DAPT = "dapt"
@@ -234,6 +237,9 @@ def evaluate(
     snapshot: Annotated[
         str | None, typer.Option("--snapshot", metavar="S", help="Another snapshot than the one it was trained on.")
     ] = None,
+    explanations: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many pairs are asked for their reasons too.")
+    ] = N_EXPLANATIONS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure and print; store nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -244,8 +250,10 @@ def evaluate(
     from storage.clock import now
     from storage.ids import digest
     from storage.people.accounts import Act
+    from storage.progress_bar import progress_bar
     from storage.runs import finished_run, start_run
     from trainers.evaluation.leaks import require_unleaked
+    from trainers.evaluation.metrics import FORM
     from trainers.models.starting_point import open_grader
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
 
@@ -258,7 +266,8 @@ def evaluate(
     require_unleaked(found, directory, split=split.value, snapshots_dir=session.workspace.snapshots_dir)
     with session.store(sees_test=True) as store:
         proposals = {row["pair_id"]: row["grade"] for row in store.read("lexical_grades").to_pylist()}
-        key = digest([described.get("model_files"), manifest.digest, split.value, sorted(proposals.items())])
+        asked = [FORM, described.get("model_files"), manifest.digest, split.value, explanations]
+        key = digest([*asked, sorted(proposals.items())])
         done = finished_run(store, "evaluate", key)
         if done is not None and not dry_run:
             from trainers.evaluation.text import print_stored
@@ -267,12 +276,16 @@ def evaluate(
             return
         from trainers.evaluation.measure import evaluate_run, evaluation_rows
 
-        evaluation = evaluate_run(found, directory, split=split.value, proposals=proposals)
+        with progress_bar() as tell:
+            evaluation = evaluate_run(
+                found, directory, split=split.value, proposals=proposals, n_explanations=explanations,
+                tell=partial(tell, "pairs asked for their reasons"),
+            )  # fmt: skip
         if not dry_run:
             config = {"run": found.run_id, "snapshot": manifest.snapshot_id, "split": split.value}
             with start_run(store, verb="evaluate", config=config, input_digest=key, account=session.account) as started:
                 store.append(evaluation_rows(evaluation, run_id=started.run_id, at=now()))
-                started.counts.update(n_predictions=len(evaluation.pair_ids))
+                started.counts.update(n_predictions=len(evaluation.pair_ids), hardware=evaluation.hardware)
     from trainers.evaluation.text import print_evaluation
 
     print_evaluation(evaluation, as_json=as_json)

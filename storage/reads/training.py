@@ -21,6 +21,17 @@ READS = {
         """,
         shows_test=True,
     ),
+    # Every figure of a run, of whatever snapshot and split, with what measured it: the latest of each comes last.
+    "evaluations_of": Read(
+        """
+        select e.snapshot_id, e.split, e.model, e.metric, e.value, e.low, e.high, e.n, e.run_id, e.created_at, r.verb,
+               json_extract_string(r.counts, '$.hardware') as hardware
+        from evaluations e join runs r using (run_id)
+        where e.train_run_id = $train_run_id
+        order by e.created_at, e.run_id, e.model, e.evaluation_id
+        """,
+        shows_test=True,
+    ),
     # How many of a pair's samples were right, of all runs of one rollout: one that was killed and those that went on.
     "rollout_counts": Read(
         """
@@ -69,7 +80,8 @@ READS = {
     # What a run graded pairs, by the snapshot whose prompts it was asked with.
     "predictions_of": Read(
         """
-        select p.pair_id, p.grade, json_extract_string(r.config, '$.snapshot') as snapshot_id, p.created_at
+        select p.pair_id, p.grade, p.probabilities, json_extract_string(r.config, '$.snapshot') as snapshot_id,
+               p.created_at
         from predictions p join runs r using (run_id)
         where p.train_run_id = $train_run_id and r.verb = 'evaluate'
           and json_extract_string(r.config, '$.split') = $split

@@ -229,6 +229,9 @@ def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) 
     compared = json.loads(shop.run("runs", "compare", run_id, preferring["run_id"], "--split", "dev", "--json"))
     assert compared["n"] == 12 and compared["differences"][0]["a"] == accuracy
     assert sum(n for name, n in compared["mcnemar"].items() if name.startswith("n_")) == 12
+    assert {"auc", "ece", "ndcg@10"} <= {one["metric"] for one in compared["differences"]}
+    of = {one["metric"]: one for one in compared["differences"]}["macro_f1"]
+    assert compared["retention"]["value"] == pytest.approx(of["b"] / of["a"])
     (rule,) = compared["rules"]
     assert rule["n"] == 9  # of 12 rows each fifth cites none
     assert "McNemar p = " in shop.run("runs", "compare", run_id, preferring["run_id"], "--split", "dev")

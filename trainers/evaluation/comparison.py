@@ -13,26 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from trainers.evaluation.metrics import (
-    N_RESAMPLES,
-    Floats,
-    Ints,
-    accuracy,
-    adjacent_error,
-    confusions,
-    macro_f1,
-    non_adjacent_error,
-    quadratic_weighted_kappa,
-    resample,
-)
+from trainers.evaluation.metrics import N_RESAMPLES, DrawnMetric, Measure, drawn_metrics, with_interval
+from trainers.evaluation.resampling import Floats, Ints, divide, interval_of
 
-FORMULAS = {
-    "accuracy": accuracy,
-    "macro_f1": macro_f1,
-    "qwk": quadratic_weighted_kappa,
-    "adjacent_error": adjacent_error,
-    "non_adjacent_error": non_adjacent_error,
-}
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a model says of n pairs: places on the scale (n,), and probabilities (n, K) where it has them."""
+
+    places: Ints
+    probabilities: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +73,28 @@ def mcnemar(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> McNemar:
 
 def differences(
     truth: Ints,
-    a: Ints,
-    b: Ints,
+    a: Answered,
+    b: Answered,
     query_ids: Sequence[str],
     *,
-    n_grades: int,
+    grades: Sequence[int],
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> list[Difference]:
-    """Return each metric's difference. truth, a, b (n,): places on the scale; the same queries are drawn for both."""
-    _, query = np.unique(np.asarray(query_ids), return_inverse=True)
-    n_queries = int(query.max()) + 1 if len(query) else 0
-    draws = resample(n_queries, n_resamples, seed)
-    sides = [confusions(truth, predicted, query, n_queries, n_grades) for predicted in (a, b)]
-    points = [side.sum(axis=0)[None] for side in sides]
-    drawn = [(draws @ side.reshape(n_queries, -1)).reshape(-1, n_grades, n_grades) for side in sides]
-    return [
-        _difference(
-            name, *(float(formula(point)[0]) for point in points), formula(drawn[1]) - formula(drawn[0]), len(truth)
+) -> tuple[list[Difference], Measure]:
+    """Return each metric's difference, and the share of A's macro-F1 that B has: how much of a teacher a student kept.
+
+    truth (n,): places on the scale. The same queries are drawn for both.
+    """
+    drawn = [
+        drawn_metrics(
+            truth, one.places, query_ids, grades=grades, probabilities=one.probabilities, n_resamples=n_resamples,
+            seed=seed,
         )
-        for name, formula in FORMULAS.items()
-    ]
+        for one in (a, b)
+    ]  # fmt: skip
+    first, second = ({one.metric: one for one in side} for side in drawn)
+    shared = [(first[name], second[name]) for name in first if name in second]
+    return [_difference(*pair) for pair in shared], _retention(first["macro_f1"], second["macro_f1"])
 
 
 def rule_differences(
@@ -122,12 +113,19 @@ def rule_differences(
     return sorted(found, key=lambda one: (one.b - one.a, -one.n, one.rule_id))
 
 
-def _difference(metric: str, a: float, b: float, resampled: Floats, n: int) -> Difference:
-    defined = resampled[~np.isnan(resampled)]
-    if np.isnan(a) or np.isnan(b) or not len(defined):
-        known = (None if np.isnan(value) else value for value in (a, b))
-        return Difference(metric, *known, None, None, None, None, n)
-    low, high = (float(edge) for edge in np.percentile(defined, [2.5, 97.5]))
+def _difference(a: DrawnMetric, b: DrawnMetric) -> Difference:
+    changed = b.resampled - a.resampled
+    defined = changed[~np.isnan(changed)]
+    if np.isnan(a.value) or np.isnan(b.value) or not len(defined):
+        known = (None if np.isnan(one.value) else float(one.value) for one in (a, b))
+        return Difference(a.metric, *known, None, None, None, None, a.n)
     # with one more on either side, so that no finite number of draws proves anything beyond doubt
     tail = min((defined <= 0).sum(), (defined >= 0).sum()) + 1
-    return Difference(metric, a, b, b - a, low, high, min(1.0, 2 * float(tail) / (len(defined) + 1)), n)
+    p = min(1.0, 2 * float(tail) / (len(defined) + 1))
+    change = float(b.value - a.value)
+    return Difference(a.metric, float(a.value), float(b.value), change, *interval_of(changed), p, a.n)
+
+
+def _retention(a: DrawnMetric, b: DrawnMetric) -> Measure:
+    point: Floats = divide(np.asarray(b.value), np.asarray(a.value))
+    return with_interval("retention", float(point), divide(b.resampled, a.resampled), a.n)

@@ -7,7 +7,7 @@ checked against the snapshot it was read beside; for any other it is read again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def require_unleaked(run: RunDirectory, snapshot: Path, *, split: str, snapshots
     measured = split_queries(snapshot, split)
     here = snapshot.name
     records = [one.read() for one in lineage(run)]
+    _require_whole(run, records)
     seen_before = [held for record in records for held in (record, *record.get("inherited", []))]
     for trained_on in dict.fromkeys(held["snapshot_id"] for held in seen_before):
         folder = snapshot if trained_on == here else snapshots_dir / trained_on
@@ -47,6 +48,19 @@ def require_unleaked(run: RunDirectory, snapshot: Path, *, split: str, snapshots
     for held in seen_before:
         if (texts := held.get("texts")) and held["snapshot_id"] != here:
             _require_unsaid(run, texts, snapshots_dir / held["snapshot_id"], measured, f"{split} queries of {here}")
+
+
+def _require_whole(run: RunDirectory, records: Sequence[Mapping[str, Any]]) -> None:
+    """Return when it is known of every run before this one what it was trained on; UserError names the one that is
+    gone.
+    """
+    earliest = records[-1]
+    if "started_from" in earliest and "inherited" not in earliest:
+        gone = earliest["started_from"]["run_id"]
+        raise UserError(
+            f"{run.run_id} goes back to {gone}, whose folder is not under {run.path.parent}: nobody can say what it has "
+            f"seen. Bring its folder there, then: afrel evaluate {run.run_id}"
+        )
 
 
 def _require_unsaid(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
 
 from curation.prompt_parts import prompt_parts
@@ -17,25 +16,22 @@ from storage.grades import Scale
 from storage.ids import content_id
 from storage.snapshots.manifest import read_manifest
 from trainers.evaluation.baselines import majority_grade, proposed_grades
+from trainers.evaluation.explanations import drawn_places, explanation_measures, likeliest_completions
+from trainers.evaluation.first_token import first_token_times, hardware, latency_measures
 from trainers.evaluation.metrics import Measure, measure
-from trainers.models.ranker import load_ranker, require_scale
+from trainers.evaluation.rule_recall import RuleRecall, rule_recalls
+from trainers.models.ranker import fitted_prompts, load_ranker, require_scale
 from trainers.models.scoring import most_probable
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
-class RuleRecall:
-    """The share of right grades among the pairs whose rationale cites a rule."""
-
-    rule_id: str
-    recall: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A run on one split. probabilities (n, K) runs parallel to `pair_ids`; `measures` is by model name."""
+    """A run on one split. probabilities (n, K) runs parallel to `pair_ids`; `measures` is by model name.
+
+    hardware: on which the first token was timed.
+    """
 
     run_id: str
     snapshot_id: str
@@ -45,15 +41,24 @@ class Evaluation:
     probabilities: NDArray[np.float64]
     measures: Mapping[str, Sequence[Measure]]
     rule_recalls: tuple[RuleRecall, ...]
+    hardware: str
 
 
 def evaluate_run(
-    run: RunDirectory, snapshot: Path, *, split: str, proposals: Mapping[str, int], device: str = "auto"
+    run: RunDirectory,
+    snapshot: Path,
+    *,
+    split: str,
+    proposals: Mapping[str, int],
+    n_explanations: int,
+    device: str = "auto",
+    tell: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> Evaluation:
     """Score a split of a verified snapshot with a finished run and measure it beside the baselines.
 
     `proposals` are the model-free labeller's grades by pair. The run must have been trained on this snapshot's scale;
-    rows of all tiers are scored, also of those it was not trained on.
+    rows of all tiers are scored, also of those it was not trained on. `n_explanations` pairs are asked for a whole
+    completion, which `tell` counts.
     """
     manifest = read_manifest(snapshot)
     ranker = load_ranker(run, device=device)
@@ -66,8 +71,17 @@ def evaluate_run(
     predicted = most_probable(probabilities)
     query_ids = list(rows["query_id"])
     grades = manifest.scale.values
+    prompts = fitted_prompts(rows, ranker)  # each of them fits, or scoring had said which does not
+    asked = drawn_places(len(prompts), n_explanations)
+    told = likeliest_completions(
+        ranker, [prompts[at] for at in asked], max_tokens=run.read()["config"]["max_completion_tokens"], tell=tell
+    )
     measures: dict[str, Sequence[Measure]] = {
-        "run": measure(truth, predicted, query_ids, grades=grades, probabilities=probabilities)
+        "run": [
+            *measure(truth, predicted, query_ids, grades=grades, probabilities=probabilities),
+            *(explanation_measures(told, [query_ids[at] for at in asked], ranker) if asked else []),
+            *latency_measures(first_token_times(ranker, prompts)),
+        ]
     }
     commonest = majority_grade(list(load(snapshot, splits=["train"])["train"]["grade"]))
     always = np.full(len(truth), manifest.scale.position(commonest))
@@ -79,19 +93,8 @@ def evaluate_run(
         )
     return Evaluation(
         run.run_id, manifest.snapshot_id, split, manifest.scale, tuple(rows["pair_id"]), probabilities, measures,
-        rule_recalls(rows, truth == predicted),
+        rule_recalls(rows["rule_ids"], truth == predicted, query_ids), hardware(ranker.model.device.type),
     )  # fmt: skip
-
-
-def rule_recalls(rows: Dataset, is_right: NDArray[np.bool_]) -> tuple[RuleRecall, ...]:
-    """Return, for each rule cited by a row, the share of its rows that were graded right."""
-    hits: dict[str, list[bool]] = {}
-    for rule_ids, right in zip(rows["rule_ids"], is_right, strict=True):
-        for rule_id in set(rule_ids):
-            hits.setdefault(rule_id, []).append(bool(right))
-    return tuple(
-        RuleRecall(rule_id, sum(rights) / len(rights), len(rights)) for rule_id, rights in sorted(hits.items())
-    )
 
 
 def evaluation_rows(evaluation: Evaluation, *, run_id: str, at: datetime) -> dict[str, list[dict[str, Any]]]:
@@ -130,7 +133,9 @@ def evaluation_rows(evaluation: Evaluation, *, run_id: str, at: datetime) -> dic
                 "rule_recall_id": content_id("rr", *key, one.rule_id),
                 "split": evaluation.split,
                 "step": None,
-                **asdict(one),
+                "rule_id": one.rule_id,
+                "recall": one.recall,
+                "n": one.n,
                 **shared,
             }
             for one in evaluation.rule_recalls

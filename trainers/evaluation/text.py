@@ -11,6 +11,10 @@ from trainers.evaluation.measure import Evaluation
 from trainers.evaluation.metrics import Measure
 
 MODELS = ("run", "majority", "lexical")  # the order of columns
+ORDER = (
+    "accuracy", "macro_f1", "qwk", "f1_grade", "ndcg", "badcase", "auc", "adjacent", "non_adjacent", "ece",
+    "discriminative", "unparsed", "first_token",
+)  # fmt: skip
 
 
 def print_stored(store: Store, run_id: str, snapshot_id: str, split: str, evaluated_by: str, *, as_json: bool) -> None:
@@ -49,6 +53,7 @@ def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         return
     print(f"{evaluation.run_id} on {len(evaluation.pair_ids)} {evaluation.split} pairs of {evaluation.snapshot_id}")
     _print_table(evaluation.measures)
+    print(f"first token: one pair a request, on {evaluation.hardware}")
     if evaluation.rule_recalls:
         print(f"recall of {len(evaluation.rule_recalls)} cited rules: in rule_recalls, or evaluate --json")
 
@@ -56,21 +61,21 @@ def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
 def _print_table(measures: Mapping[str, Sequence[Measure]]) -> None:
     models = sorted(measures, key=lambda model: (model not in MODELS, MODELS.index(model) if model in MODELS else 0))
     by_model = {model: {one.metric: one for one in measures[model]} for model in models}
-    metrics = sorted({metric for held in by_model.values() for metric in held}, key=_place)
-    print(f"{'':<20}{'n':>6}  " + "".join(f"{model:<26}" for model in by_model).rstrip())
+    metrics = sorted({metric for held in by_model.values() for metric in held}, key=place_of)
+    print(f"{'':<29}{'n':>6}  " + "".join(f"{model:<26}" for model in by_model).rstrip())
     for metric in metrics:
         ns = {held[metric].n for held in by_model.values() if metric in held}
         shown = str(ns.pop()) if len(ns) == 1 else "varies"
         cells = "".join(f"{_cell(held.get(metric)):<26}" for held in by_model.values())
-        print(f"{metric:<20}{shown:>6}  {cells}".rstrip())
+        print(f"{metric:<29}{shown:>6}  {cells}".rstrip())
 
 
-def _place(metric: str) -> tuple[int, str]:
-    """Return where a metric stands: the headline figures first, then the errors, then grade by grade."""
-    for place, start in enumerate(("accuracy", "macro_f1", "qwk", "f1_grade", "ndcg", "adjacent", "non_adjacent")):
+def place_of(metric: str) -> tuple[int, str]:
+    """Return where a metric stands: the headline figures first, then grade by grade, rankings, errors."""
+    for place, start in enumerate(ORDER):
         if metric.startswith(start):
             return place, metric
-    return 99, metric
+    return len(ORDER), metric
 
 
 def _cell(one: Measure | None) -> str:

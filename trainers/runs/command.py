@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from storage.training.run_list import RunLine
     from trainers.evaluation.comparison import Difference, McNemar, RuleDifference
+    from trainers.evaluation.metrics import Measure
 
 N_RULES_SHOWN = 20
 
@@ -75,14 +76,14 @@ def compare(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two evaluated runs on the pairs both graded: McNemar, paired bootstrap, recall by rule.
+    """Compare two evaluated runs on the pairs both graded: McNemar, paired bootstrap, retention, recall by rule.
 
     Example: afrel -w shop runs compare run_4c1f09ab32 run_77aa01bc3d
     """
     import numpy as np
 
     from storage.people.accounts import Act
-    from trainers.evaluation.comparison import differences, mcnemar, rule_differences
+    from trainers.evaluation.comparison import Answered, differences, mcnemar, rule_differences
     from trainers.prerequisites import find_snapshot, require_snapshot
     from trainers.rows.snapshot_rows import load
     from trainers.runs.directory import open_run
@@ -95,36 +96,38 @@ def compare(
     chosen = _shared_snapshot(names, [_last_by_snapshot(rows) for rows in held], split.value, snapshot)
     directory = find_snapshot(session, chosen, None)
     scale = require_snapshot(session, directory, None, tiers=None).scale
-    first, second = ({row["pair_id"]: row["grade"] for row in rows if row["snapshot_id"] == chosen} for rows in held)
+    first, second = ({row["pair_id"]: row for row in rows if row["snapshot_id"] == chosen} for rows in held)
     rows = [
         row
         for row in load(directory, splits=[split.value])[split.value]
         if row["pair_id"] in first.keys() & second.keys()
     ]
-    truth, ours, theirs = (
-        np.array([scale.position(grade) for grade in grades], dtype=np.int64)
-        for grades in (
-            [row["grade"] for row in rows],
-            [first[row["pair_id"]] for row in rows],
-            [second[row["pair_id"]] for row in rows],
+    truth = np.array([scale.position(row["grade"]) for row in rows], dtype=np.int64)
+    ours, theirs = (
+        Answered(
+            np.array([scale.position(side[row["pair_id"]]["grade"]) for row in rows], dtype=np.int64),
+            np.array([side[row["pair_id"]]["probabilities"] for row in rows], dtype=np.float64),
         )
+        for side in (first, second)
     )
-    paired = mcnemar(ours == truth, theirs == truth)
-    metrics = differences(truth, ours, theirs, [row["query_id"] for row in rows], n_grades=len(scale.values))
-    rules = rule_differences([row["rule_ids"] for row in rows], ours == truth, theirs == truth)
+    is_right = ours.places == truth, theirs.places == truth
+    paired = mcnemar(*is_right)
+    metrics, retention = differences(truth, ours, theirs, [row["query_id"] for row in rows], grades=scale.values)
+    rules = rule_differences([row["rule_ids"] for row in rows], *is_right)
     if as_json:
         print(
             json.dumps(
                 {
                     "a": names[0], "b": names[1], "snapshot_id": chosen, "split": split.value, "n": len(rows),
                     "mcnemar": asdict(paired), "differences": [asdict(one) for one in metrics],
+                    "retention": asdict(retention),
                     "rules": [asdict(one) for one in rules],
                 }
             )
         )  # fmt: skip
         return
     print(f"A {names[0]} and B {names[1]} on {len(rows)} {split} pairs of {chosen}")
-    print("\n".join(_comparison_in_words(paired, metrics, rules)))
+    print("\n".join(_comparison_in_words(paired, metrics, retention, rules)))
 
 
 def _last_by_snapshot(rows: Sequence[Mapping[str, Any]]) -> dict[str, datetime]:
@@ -186,7 +189,9 @@ def _print_forgotten(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"  and {len(rows) - N_RULES_SHOWN} more: runs --json")
 
 
-def _comparison_in_words(paired: McNemar, metrics: Sequence[Difference], rules: Sequence[RuleDifference]) -> list[str]:
+def _comparison_in_words(
+    paired: McNemar, metrics: Sequence[Difference], retention: Measure, rules: Sequence[RuleDifference]
+) -> list[str]:
     lines = [
         f"right: both {paired.n_both}, only A {paired.n_only_a}, only B {paired.n_only_b}, neither {paired.n_neither}"
         f" · McNemar p = {paired.p:.3g}",
@@ -198,6 +203,8 @@ def _comparison_in_words(paired: McNemar, metrics: Sequence[Difference], rules: 
             continue
         interval = f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
         lines.append(f"{one.metric:<20}{one.a:>8.3f}{one.b:>8.3f}  {interval:<26}{one.p:.3g}")
+    if retention.value is not None:
+        lines.append(f"B keeps {retention.value:.3f} [{retention.low:.3f}, {retention.high:.3f}] of A's macro_f1")
     if rules:
         lines.append(f"{'recall by rule':<20}{'A':>8}{'B':>8}  {'B - A':<8}{'n':>6}  p")
         lines += [

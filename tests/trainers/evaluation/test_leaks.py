@@ -48,3 +48,14 @@ def test_what_a_run_goes_on_from_counts_too(trained, foreign, tmp_path) -> None:
 def test_a_snapshot_that_is_not_there_cannot_be_looked_at(trained, foreign, tmp_path) -> None:
     with pytest.raises(UserError, match=r"is not under .*Bring its folder there"):
         require_unleaked(trained.run, foreign, split="test", snapshots_dir=tmp_path / "empty")
+
+
+def test_a_run_whose_start_is_gone_and_told_nothing_is_not_measured(trained, tmp_path) -> None:
+    """Records of `inherited` tell what a start has seen even where its folder is gone; without, nobody can say."""
+    later = RunDirectory(tmp_path / "runs" / "run_later")
+    name = trained.snapshot.directory.name
+    later.describe(snapshot_id=name, started_from={"run_id": "run_gone"}, config={"model": "run_gone"})
+    with pytest.raises(UserError, match=r"run_later goes back to run_gone, whose folder is not under"):
+        check(later, trained.snapshot.directory, trained)
+    later.describe(inherited=[{"run_id": "run_gone", "snapshot_id": name, "texts": None}])
+    check(later, trained.snapshot.directory, trained)

@@ -10,7 +10,7 @@ from trainers.runs.directory import RunDirectory
 
 
 def evaluate(trained, **changed):
-    settings = {"split": "dev", "proposals": {"p_dev0": 1, "p_dev1": 2}, "device": "cpu"} | changed
+    settings = {"split": "dev", "proposals": {"p_dev0": 1, "p_dev1": 2}, "device": "cpu", "n_explanations": 5} | changed
     return evaluate_run(trained.run, trained.snapshot.directory, **settings)
 
 
@@ -38,7 +38,24 @@ def test_rule_recall_counts_the_rows_that_cite_the_rule(trained) -> None:
     """Of 12 dev rows, numbers 0, 5 and 10 carry no rationale, so 9 cite the rule."""
     (recall,) = evaluate(trained).rule_recalls
     assert (recall.rule_id, recall.n) == (RULE, 9)
-    assert 0 <= recall.recall <= 1
+    assert 0 <= recall.low <= recall.recall <= recall.high <= 1
+
+
+def test_every_metric_of_the_methods_is_there_with_n_and_interval(trained) -> None:
+    """METHODS §7, but for pass@N, which `rollout` measures, and retention, which is of two runs."""
+    run = values(evaluate(trained), "run")
+    assert set(run) == {
+        "accuracy", "macro_f1", "qwk", "adjacent_error", "non_adjacent_error", "f1_grade_0", "f1_grade_1", "f1_grade_2",
+        "auc", "auc_grade_0", "auc_grade_1", "auc_grade_2", "ece", "ndcg@10", "badcase@5", "unparsed_rate",
+        "discriminative_hallucination", "first_token_ms_p50", "first_token_ms_p99",
+    }  # fmt: skip
+    assert all(one.value is None or one.low <= one.value <= one.high for name, one in run.items() if name != "ece")
+    assert run["unparsed_rate"].n == 5 and run["badcase@5"].n == 6
+    assert 0 < run["first_token_ms_p50"].value <= run["first_token_ms_p99"].value
+
+
+def test_a_model_is_asked_for_no_reasons_when_none_are_wanted(trained) -> None:
+    assert "unparsed_rate" not in values(evaluate(trained, n_explanations=0), "run")
 
 
 def test_test_rows_are_scored_when_asked_for(trained) -> None:
@@ -60,4 +77,4 @@ def test_an_unfinished_run_is_not_evaluated(trained, tmp_path) -> None:
     run = RunDirectory(tmp_path / "run_1")
     run.describe(status="running")
     with pytest.raises(UserError, match="is running, not finished"):
-        evaluate_run(run, trained.snapshot.directory, split="dev", proposals={})
+        evaluate_run(run, trained.snapshot.directory, split="dev", proposals={}, n_explanations=0)

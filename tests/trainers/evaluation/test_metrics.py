@@ -6,11 +6,9 @@ import pytest
 from trainers.evaluation.metrics import (
     accuracy,
     adjacent_error,
-    calibration_error,
     grade_f1,
     macro_f1,
     measure,
-    ndcg_per_query,
     non_adjacent_error,
     quadratic_weighted_kappa,
 )
@@ -53,23 +51,12 @@ def test_undefined_is_none_and_never_zero() -> None:
     assert by_name["accuracy"].value == 1.0
 
 
-def test_calibration_error_by_hand() -> None:
-    """Bins hold (count, confidence, right): |1.8 - 1| + |0.5 - 1| over 3 = 1.3/3."""
-    assert calibration_error(np.array([[2, 1.8, 1], [1, 0.5, 1]])) == pytest.approx(1.3 / 3)
-
-
-def test_ndcg_by_hand_and_undefined_without_a_relevant_doc() -> None:
-    """Query 0: gains 0, 3 ranked in this order: 3/log2(3) over 3 = 1/log2(3). Query 1 has no relevant doc."""
-    truth, query = np.array([0, 2, 0]), np.array([0, 0, 1])
-    found = ndcg_per_query(truth, np.array([0.9, 0.1, 0.5]), query, 2)
-    assert found[0] == pytest.approx(1 / np.log2(3))
-    assert np.isnan(found[1])
-
-
-def test_equal_scores_share_their_places() -> None:
-    """Two docs tie: gain 1 times the mean of discounts 1 and 1/log2(3), over the best, 1."""
-    found = ndcg_per_query(np.array([0, 1]), np.array([0.5, 0.5]), np.array([0, 0]), 1)
-    assert found[0] == pytest.approx((1 + 1 / np.log2(3)) / 2)
+def test_without_probabilities_docs_are_ranked_by_the_predicted_grade() -> None:
+    """The right doc is told as 1, the bad one as 0: NDCG is 1; half of the two that are shown are bad."""
+    found = {one.metric: one for one in measure(np.array([0, 1]), np.array([0, 1]), ["a", "a"], grades=[0, 1])}
+    assert (found["ndcg@10"].value, found["ndcg@10"].n) == (1.0, 1)
+    assert (found["badcase@5"].value, found["badcase@5"].n) == (0.5, 1)
+    assert not {"auc", "ece"} & set(found)
 
 
 def test_intervals_resample_queries_not_pairs() -> None:
