@@ -37,6 +37,9 @@ N_EXPERTS, SFT_EPOCHS, SFT_BATCH, SFT_RATE, SFT_WARMUP = 8000, 12, 64, 1e-3, 100
 N_STEPS, MEASURE_EVERY, WARMUP = 400, 50, 20
 GROUP_SIZE, N_PROMPTS, N_WANTED, MAX_ROUNDS = 8, 32, 16, 4
 N_EXPERTS_PER_STEP = 32
+N_LOGGED = (
+    20_000  # pairs of the pool that an arm draws its prompts from by rule: what a log holds, not an endless stream
+)
 CLAMP = 2.0
 SETTINGS: Mapping[str, float] = {  # what all cells share
     "n_experts": N_EXPERTS, "sft_epochs": SFT_EPOCHS, "sft_batch": SFT_BATCH, "sft_rate": SFT_RATE,
@@ -69,6 +72,7 @@ class Arm:
     kl_weight: float = 0.0
     is_on_pool: bool = False
     is_refilled: bool = True  # else one draw of groups, the silent ones counted in the mean of the loss
+    by_rule: float = 0.0  # the share of prompts drawn evenly over the rules that decide the pairs of a log of the pool
 
 
 REGIMES: Mapping[str, Regime] = {
@@ -92,6 +96,10 @@ ARMS: Mapping[str, Arm] = {
     "step 1 balanced": Arm(STEP, 1.0, BALANCED),
     "step .1 balanced, not refilled": Arm(STEP, 0.1, BALANCED, is_refilled=False),
     "step 0, not refilled": Arm(STEP, is_refilled=False),
+    "step 0, prompts by rule": Arm(STEP, by_rule=1.0),
+    "step .1 balanced, prompts by rule": Arm(STEP, 0.1, BALANCED, by_rule=1.0),
+    "step 0, a quarter by rule": Arm(STEP, by_rule=0.25),
+    "step .1 balanced, a quarter by rule": Arm(STEP, 0.1, BALANCED, by_rule=0.25),
     "sft natural": Arm(None, 1.0),
     "sft balanced": Arm(None, 1.0, BALANCED),
     "sft on the pool": Arm(None, 1.0, is_on_pool=True),
@@ -109,6 +117,26 @@ class Point(NamedTuple):
 def experts_of(task: Task, seed: int) -> Pairs:
     """Return the expert rows: what SFT is trained on, and what the supervised term draws from."""
     return task.draw(N_EXPERTS, SFT_RARE_MASS, np.random.default_rng([seed, 12]))
+
+
+class Prompts:
+    """Where the pairs of a round come from: the regime's endless pool, a log of it drawn evenly by rule, or both."""
+
+    def __init__(self, task: Task, arm: Arm, regime: Regime, seed: int) -> None:
+        self._task, self._regime = task, regime
+        self._n_by_rule = round(arm.by_rule * N_PROMPTS)
+        if self._n_by_rule:
+            self._log = task.draw(N_LOGGED, regime.rare_mass, np.random.default_rng([seed, 15]))
+            rules = [[str(rule)] for rule in self._log.rule.tolist()]
+            self._rows = DrawnRows(rules, Draw.BALANCED, n_rows=self._n_by_rule, seed=seed)
+
+    def at(self, step: int, turn: int, random: np.random.Generator) -> Pairs:
+        """Return the pairs of a round, as the reward sees them."""
+        pairs = self._task.draw(N_PROMPTS - self._n_by_rule, self._regime.rare_mass, random)
+        if self._n_by_rule:
+            logged = self._log.take(torch.tensor(self._rows.at(step * MAX_ROUNDS + turn)))
+            pairs = Pairs(*(torch.cat([getattr(of, name) for of in (pairs, logged)]) for name in Pairs.__slots__))
+        return paid(pairs, self._regime)
 
 
 def train_sft(task: Task, seed: int, *, epochs: int = SFT_EPOCHS) -> Ranker:
@@ -159,6 +187,7 @@ def train_arm(
     rows = DrawnRows(
         [[str(rule)] for rule in experts.rule.tolist()], arm.draw, n_rows=N_EXPERTS_PER_STEP, seed=seed
     )  # fmt: skip
+    prompts = Prompts(task, arm, regime, seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
     points = [Point(0, measure(model, held), None)]
     on_point(points[0])
@@ -168,7 +197,9 @@ def train_arm(
         random = np.random.default_rng([seed, 14, step])
         loss = torch.zeros(())
         if arm.method is not None:
-            stepped = _reinforced(model, reference, task, arm, regime, random)
+            stepped = _reinforced(
+                model, reference, arm, lambda turn, of=step, by=random: prompts.at(of, turn, by), random
+            )
             loss = loss + stepped.loss
             n_drawn, n_kept = n_drawn + stepped.n_drawn, n_kept + stepped.n_kept
         if arm.sft_weight:
@@ -203,14 +234,14 @@ class Batch(NamedTuple):
 
 
 def _reinforced(
-    model: Ranker, reference: Ranker, task: Task, arm: Arm, regime: Regime, random: np.random.Generator
+    model: Ranker, reference: Ranker, arm: Arm, pairs_of: Callable[[int], Pairs], random: np.random.Generator
 ) -> Stepped:
     """Sample groups until enough of them have a signal, and return the loss on those."""
     torch_random = torch.Generator().manual_seed(int(random.integers(2**62)))
     batches: list[Batch] = []
 
     def draw(turn: int) -> list[tuple[int, int, bool]]:
-        pairs = paid(task.draw(N_PROMPTS, regime.rare_mass, random), regime)
+        pairs = pairs_of(turn)
         completions = model.complete(pairs.prompts, GROUP_SIZE, torch_random)
         per_token = judge(pairs, completions, arm)
         batches.append(Batch(pairs, completions, per_token.view(completions.shape)))

@@ -36,6 +36,9 @@ class GrpoConfig(GoingOnConfig):
     group_size: int = Field(16, ge=2, description="Answers that are sampled to a prompt.")
     accumulation_steps: int = Field(1, ge=1, description="Micro-batches the answers of a step are split into.")
     prompt_draw: Draw = Field(Draw.BALANCED, description="Prompts are drawn evenly over the grades, or as they come.")
+    prompts_by_rule: float = Field(
+        0.25, ge=0, le=1, description="Share of a step's prompts that are drawn evenly over the rules they fall under."
+    )
     max_rounds: int = Field(4, ge=1, description="Draws a step at most, until enough groups of answers disagree.")
     accuracy_low: float = Field(
         0.01, ge=0, le=1, description="Of outcome and sam: groups with a smaller share of right grades are left out."

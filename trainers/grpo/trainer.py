@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from storage.errors import UserError
 from storage.grades import Scale
 from trainers.grpo.config import GrpoConfig
 from trainers.grpo.judging import EXACT_GRADE, judge
+from trainers.grpo.prompt_order import PromptOrder
 from trainers.grpo.rollout_batches import replace_groups
 from trainers.objectives.advantages import AdvantageMethod, Rollouts, advantages, carries_signal
 from trainers.objectives.grade_gradient import exact_grade_loss, with_rest
@@ -57,16 +59,17 @@ class GrpoPlan:
 class ModeBalancedTrainer(GRPOTrainer):
     """Stepwise GRPO beside SFT on expert rows. The dataset has the columns `prompt` and `row`."""
 
-    def __init__(self, *args: Any, plan: GrpoPlan, config: GrpoConfig, **kwargs: Any) -> None:
+    def __init__(self, *, plan: GrpoPlan, config: GrpoConfig, **kwargs: Any) -> None:
         self._plan = plan
         self._settings = config
-        grades = [[str(gold.grade)] for gold in plan.golds]
-        size = config.prompts_per_step
-        self._prompts = DrawnRows(grades, config.prompt_draw, n_rows=size, seed=config.seed)
-        self._reserve = DrawnRows(grades, config.prompt_draw, n_rows=size, seed=config.seed + 1_000_003)
+        prompts = partial(
+            PromptOrder, [gold.grade for gold in plan.golds], plan.cited_rules,
+            draw=config.prompt_draw, by_rule=config.prompts_by_rule, n_prompts=config.prompts_per_step,
+        )  # fmt: skip
+        self._prompts, self._reserve = prompts(seed=config.seed), prompts(seed=config.seed + 1_000_003)
         self._experts = DrawnRows(plan.cited_rules, config.sft_draw, n_rows=config.sft_rows, seed=config.seed)
         self._sft_weight = SftWeight(config.sft_weight, config.sft_schedule, config.sft_weight_end, config.n_steps)
-        super().__init__(*args, reward_funcs=self._exact_grades, **kwargs)
+        super().__init__(reward_funcs=self._exact_grades, **kwargs)
         self._padding = RightPadding(self._tokenizer.pad_token_id)
 
     def _get_train_sampler(self, dataset: Any = None) -> PlannedOrder:  # noqa: ARG002 - the hook's signature
@@ -80,7 +83,7 @@ class ModeBalancedTrainer(GRPOTrainer):
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write no card: it would look things up on the network."""
 
-    def _exact_grades(self, completion_ids: list[list[int]], row: list[int], **_: Any) -> list[float]:
+    def _exact_grades(self, completion_ids: list[list[int]], row: list[int], **_: Any) -> list[float | None]:
         """Return the strict outcome of each completion: what TRL logs as the reward."""
         judged = judge(
             completion_ids, [self._plan.golds[at] for at in row], self._plan.scale, self._tokenizer, group_size=1
@@ -187,7 +190,8 @@ class ModeBalancedTrainer(GRPOTrainer):
                 for r in rows
             ]
         )
-        input_ids, labels = batch["input_ids"].to(self.model.device), batch["labels"].to(self.model.device)
+        device = self.accelerator.device
+        input_ids, labels = batch["input_ids"].to(device), batch["labels"].to(device)
         log_probs, is_counted = completion_log_probs(model, input_ids, labels)
         return sft_loss(log_probs, is_counted, n_accumulated=n_accumulated)
 
