@@ -51,7 +51,8 @@ def table_mistakes(
 
 def repeated(place: str, key: str, values: Sequence[Any]) -> list[str]:
     """Return a mistake for each value that several tables give the same key."""
-    return [f"{place}: {key} = {value!r} is given twice" for value in dict.fromkeys(values) if values.count(value) > 1]
+    known = [value for value in values if isinstance(value, str | int)]  # a list is a mistake that is told elsewhere
+    return [f"{place}: {key} = {value!r} is given twice" for value in dict.fromkeys(known) if known.count(value) > 1]
 
 
 def raise_mistakes(mistakes: Sequence[str]) -> None:

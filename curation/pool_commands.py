@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from storage.config_schema import Schema, schema_option
 from storage.errors import UserError
 from storage.progress import Stage
 from storage.progress_bar import watched
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from curation.pool_run import PoolReport
 
 WORDS = {Stage.READING: "docs read", Stage.BUILDING: "building the index", Stage.WRITING: "queries pooled"}
+
+
+def _pool_schema() -> Schema:
+    from curation.table_schemas import pool_schema
+
+    return pool_schema()
 
 
 def pool(
@@ -33,6 +40,7 @@ def pool(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and count; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    _schema: Annotated[bool, schema_option("[pool] in afrel.toml", _pool_schema)] = False,
 ) -> None:
     """Pair every query with docs of the store: the best by BM25, a draw from below, hard negatives.
 

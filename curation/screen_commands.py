@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from storage.config_schema import Schema, schema_option
 from storage.progress_bar import watched
 from storage.session import Session
 
 if TYPE_CHECKING:
     from curation.screening_config import ScreeningConfig
     from storage.store import Store
+
+
+def _screening_schema() -> Schema:
+    from curation.table_schemas import screening_schema
+
+    return screening_schema()
 
 
 def screen(
@@ -24,6 +31,7 @@ def screen(
     list_screens: Annotated[bool, typer.Option("--list", help="Show the screens and their thresholds.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be set aside; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    _schema: Annotated[bool, schema_option("[screening] in afrel.toml", _screening_schema)] = False,
 ) -> None:
     """Check every candidate no screen has seen; what fails is set aside with a reason and what it matched.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from storage.config_schema import Schema, schema_option
 from storage.session import Session
 
 if TYPE_CHECKING:
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 
+def _tiers_schema() -> Schema:
+    from curation.table_schemas import tiers_schema
+
+    return tiers_schema()
+
+
 def tier(
     ctx: typer.Context,
     where: Annotated[
         str | None, typer.Option(help="Try a predicate instead of the workspace's tiers; its columns are in the docs.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    _schema: Annotated[bool, schema_option("[[tiers]] in afrel.toml", _tiers_schema)] = False,
 ) -> None:
     """Show what each tier would hold if it were cut now. Writes nothing; `afrel snapshot` cuts.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolution.calls.interrupted import going_on
-from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -49,6 +49,7 @@ def evolve(
         bool, typer.Option("--dry-run", help="Estimate, show first edits; write and ask nothing.")
     ] = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Edit the labelling instruction, score each version on train and dev judgments, keep what makes no slice worse.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolution.calls.interrupted import going_on
-from evolution.calls.options import AsJson, DryRun, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, DryRun, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -46,6 +46,7 @@ def card(
     show: Annotated[bool, typer.Option("--show", help="Show the cards there are; ask nothing.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Measure what moves a judge that should not: length, repeated words, order, wording; and whether it over-rates.
 
@@ -79,6 +80,7 @@ def steps(
     max_requests: MaxRequests = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Have each step of a rationale judged against the expert's word or the approved rules; train pairs only.
 
@@ -106,6 +108,7 @@ def refine(
     max_requests: MaxRequests = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Have rationales with a step found wrong audited and written anew for the same grade, kept as preferences.
 

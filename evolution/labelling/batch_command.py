@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from storage.session import Session, read_scale
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def submit(
     max_tokens: MaxTokens = None,
     max_requests: MaxRequests = None,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Send the pairs that `afrel label --provider openai` would label, as batches.
 

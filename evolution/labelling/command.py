@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolution.calls.interrupted import going_on
-from evolution.calls.options import AsJson, DryRun, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, DryRun, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from storage.errors import UserError
 from storage.session import Session, read_scale
 
@@ -38,6 +38,7 @@ def label(
     max_requests: MaxRequests = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Propose a grade and a rationale for every pair that has none yet from this proposer under this rule book.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolution.calls.interrupted import going_on
-from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from evolution.commands import FromJudgments, JudgmentOrigin
 from storage.errors import UserError
 from storage.session import Session, read_scale
@@ -37,6 +37,7 @@ def mutate(
         bool, typer.Option("--dry-run", help="Show the mutations, or an estimate; write nothing.")
     ] = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Rewrite judged train pairs on purpose; an independent verifier confirms the declared effect or eliminates it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolution.calls.interrupted import going_on
-from evolution.calls.options import AsJson, MaxCost, MaxRequests, MaxTokens
+from evolution.calls.options import AsJson, LlmSchema, MaxCost, MaxRequests, MaxTokens
 from evolution.commands import FromJudgments, JudgmentOrigin
 from storage.errors import UserError
 from storage.session import Session, read_scale
@@ -57,6 +57,7 @@ def mine(
         bool, typer.Option("--dry-run", help="Show the rules, or the clusters and an estimate; write nothing.")
     ] = False,
     as_json: AsJson = False,
+    _schema: LlmSchema = False,
 ) -> None:
     """Propose rules from judged train pairs, or from disagreements on them, and cast their votes on all pairs.
 

@@ -18,6 +18,7 @@ from evolution.calls.openai_llm import OpenAILLM
 from evolution.labelling.rollouts import RolloutReport, agreed_share, estimate_samples, sample_pairs
 from evolution.labelling.run import LabelPlan
 from storage.clock import now
+from storage.errors import UserError
 from storage.store import Store
 from tests.evolution.conftest import SCALE, fill, label_text
 from tests.evolution.judges.shop_judges import rows_of
@@ -165,6 +166,28 @@ def test_interrupted_it_keeps_what_was_answered_and_what_was_under_way(store: St
         assert 3 <= len(rows_of(store, "rollouts")) == n_sent < 48
         report = sample(store, tmp_path, service)
         assert (report.n_new, report.asked.n_in_flight, service.n_requests) == (48 - n_sent, 0, 48)
+
+
+def test_a_server_that_dies_in_the_middle_costs_no_answer_that_came_and_the_rest_is_asked_later(
+    store: Store, tmp_path: Path
+) -> None:
+    """Of 48 answers 12 come, then every connection is dropped; with the server back only the other 36 are asked for."""
+    fill(store, n_queries=3)
+    n_seen, is_back = itertools.count(1), False
+
+    def answer(_: HttpRequest) -> HttpReply:
+        if is_back or next(n_seen) <= 12:
+            return HttpReply(body=completion(label_text(2)))
+        return HttpReply(body=b"{}", cut=0)
+
+    with chat_server(answer) as service:
+        with pytest.raises(
+            UserError, match=r"20 calls in a row failed: broken off.*What was answered is kept; run the"
+        ):
+            sample(store, tmp_path, service)
+        assert len(rows_of(store, "rollouts")) == 12
+        is_back, n_before = True, service.n_requests
+        assert (sample(store, tmp_path, service).n_new, service.n_requests - n_before) == (36, 36)
 
 
 def test_a_new_rule_book_or_instruction_is_another_setting(store: Store, tmp_path: Path) -> None:
