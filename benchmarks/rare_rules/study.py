@@ -2,8 +2,8 @@
 
 One snapshot, two tiers: tier 1 holds the expert rows SFT learns (12% under rare rules), tier 2 the pool that is
 reinforced (1%). `train grpo` takes prompts and expert rows from the same rows; here, as in the study in small, they are
-two sets, so `make_plan` is replaced by one that says so. The planted rules, which are predicates on what a query means,
-are not in the language of conditions, so which of them hold is asked of the generator. Nothing else is not the product.
+two sets, so its trainer is given the other rows. The planted rules, predicates on what a query means, are not in the
+language of conditions, so which of them hold is asked of the generator. Everything else is the product.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import trainers.grpo.train as grpo
-from benchmarks.rare_rules.pairs import GRADES, HEADS, RARE, ShopPair, count_of_each, draw_pairs, rare_shares
+from benchmarks.rare_rules.pairs import GRADES, HEADS, RARE, ShopPair, count_of_each, draw_pairs, rare_shares, rule_id
 from curation.completion import Completion, Step, parse, steps_to_json
 from curation.prompt_parts import PromptParts
 from storage.grades import TREC_NAMES, Scale
 from storage.ids import canonical_json, content_id
 from storage.people.keys import SigningKey
 from storage.snapshots.cutting import TierSpec, write_snapshot
-from storage.snapshots.manifest import Manifest, read_manifest
+from storage.snapshots.manifest import read_manifest
 from trainers.forgetting.points import read_points
 from trainers.grpo.config import GrpoConfig
-from trainers.grpo.judging import golds_of
-from trainers.grpo.trainer import GrpoPlan
-from trainers.models.ranker import Ranker, fitted_prompts, load_ranker
-from trainers.objectives.mode_balance import Draw
+from trainers.grpo.trainer import GrpoPlan, ModeBalancedTrainer
+from trainers.models.ranker import Ranker, load_ranker
+from trainers.objectives.mode_balance import Draw, DrawnRows
 from trainers.rollouts.completions import Sampling, sample_completions
 from trainers.rows.evidence_source import EvidenceSource
 from trainers.rows.format_check import check_rows
@@ -83,14 +82,12 @@ GRPO: Mapping[str, Any] = {
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "λ = 0": {"sft_weight": 0.0},
     "λ = .1, balanced": {"sft_weight": 0.1, "sft_draw": Draw.BALANCED},
-    "λ = .1, balanced, a quarter of prompts by rule": {
-        "sft_weight": 0.1,
-        "sft_draw": Draw.BALANCED,
-        "prompts_by_rule": 0.25,
+    "λ = .1, balanced, ¼ of prompts by rule": {
+        "sft_weight": 0.1, "sft_draw": Draw.BALANCED, "prompts_by_rule": 0.25,
     },
     "λ = .3, balanced": {"sft_weight": 0.3, "sft_draw": Draw.BALANCED},
     "λ = 1, balanced": {"sft_weight": 1.0, "sft_draw": Draw.BALANCED},
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +120,6 @@ class Shop:
     rare: Sequence[ShopPair]
     heads: Sequence[ShopPair]
     size: Size
-
-
-def rule_id(rule: str) -> str:
-    """Return the id a planted rule is cited by: letters only, so that it costs a small tokenizer few tokens."""
-    digits = sha256(rule.encode()).digest()
-    return "r_" + "".join("abcdef"[digit % 6] for digit in digits[:6])
 
 
 def make_shop(folder: Path, size: Size, *, seed: int) -> Shop:
@@ -193,10 +184,9 @@ def run_arm(
     folder: Path, shop: Shop, start: RunDirectory, arm: str, *, rate: float, seed: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Reinforce by `train grpo`, or go on with it; return what is kept of it."""
-    name = f"run_grpo{seed}-{list(ARMS).index(arm)}-{rate:g}"
-    run = RunDirectory(folder / "runs" / name)
+    run = RunDirectory(folder / "runs" / f"run_{sha256(arm.encode()).hexdigest()[:6]}-{seed}-{rate:g}")
     config = GrpoConfig(
-        **GRPO, **ARMS[arm], model=str(start.path), seed=seed, n_steps=shop.size.n_steps, learning_rate=rate,
+        **{**GRPO, **ARMS[arm]}, model=str(start.path), seed=seed, n_steps=shop.size.n_steps, learning_rate=rate,
         alarm_steps=max(1, shop.size.n_steps // 4),
     )  # fmt: skip
     began = time.process_time()
@@ -254,18 +244,22 @@ class TrueVotes(EvidenceSource):
 def told_the_truth(shop: Shop) -> AbstractContextManager[Any]:
     """Let `train grpo` know which planted rules hold, and take its expert rows from tier 1."""
 
-    def make_plan(rows: Any, checked: Any, ranker: Ranker, manifest: Manifest, evidence: EvidenceSource) -> GrpoPlan:
-        experts = load(shop.snapshot, splits=["train"], tiers=(EXPERTS,), has_evidence=False)["train"]
-        learnt = check_rows(
-            experts, ranker.tokenizer, manifest.scale, max_length=SFT["max_length"],
-            max_completion_tokens=SFT["max_completion_tokens"], has_evidence=False,
-        )  # fmt: skip
-        return GrpoPlan(
-            fitted_prompts(rows, ranker), golds_of(rows, evidence), learnt.rows,
-            [list(rules) for rules in experts["rule_ids"]], manifest.scale, checked.grade_token_ids,
-        )  # fmt: skip
+    class ExpertsApart(ModeBalancedTrainer):
+        """Prompts are the pool's, drawn as ever; only the expert rows beside them are others."""
 
-    return patch.multiple(grpo, make_plan=make_plan, source_of=lambda *_: TrueVotes((), {}, shop.votes))
+        def __init__(self, *, plan: GrpoPlan, config: GrpoConfig, processing_class: Any, **given: Any) -> None:
+            super().__init__(plan=plan, config=config, processing_class=processing_class, **given)
+            rows = load(shop.snapshot, splits=["train"], tiers=(EXPERTS,), has_evidence=False)["train"]
+            experts = check_rows(
+                rows, processing_class, plan.scale, max_length=SFT["max_length"],
+                max_completion_tokens=SFT["max_completion_tokens"], has_evidence=False,
+            )  # fmt: skip
+            self._plan = replace(plan, experts=experts.rows)
+            self._experts = DrawnRows(
+                [list(rules) for rules in rows["rule_ids"]], config.sft_draw, n_rows=config.sft_rows, seed=config.seed
+            )
+
+    return patch.multiple(grpo, ModeBalancedTrainer=ExpertsApart, source_of=lambda *_: TrueVotes((), {}, shop.votes))
 
 
 def measure(ranker: Ranker, shop: Shop) -> Measures:
@@ -322,4 +316,4 @@ def settings(size: Size, snapshot: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-__all__ = ["ARMS", "Measures", "Shop", "Size", "make_shop", "measure", "replace", "run_arm", "run_sft", "settings"]
+__all__ = ["ARMS", "Measures", "Shop", "Size", "make_shop", "measure", "rule_id", "run_arm", "run_sft", "settings"]
