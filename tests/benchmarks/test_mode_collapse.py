@@ -162,17 +162,23 @@ def test_an_arm_goes_the_same_way_twice(monkeypatch) -> None:
 
 @pytest.mark.slow
 def test_mode_balanced_training_keeps_rare_rules_that_plain_reinforcement_forgets() -> None:
-    """The study in three minutes: 1% rare mass in the pool, step-wise advantages, λ = 0 against .1 rule-balanced."""
+    """The study in three minutes: 1% rare mass in the pool, step-wise advantages, λ = 0 against .1 rule-balanced.
+
+    The whole study found .02 and .49 of SFT's rare recall kept after these 200 steps, at rewards of .992 and .987 (the
+    start's is .942). The bounds leave room for another machine's rounding, none for another outcome.
+    """
     torch.set_num_threads(1)
     state = train_sft(Task(0), 0).state_dict()
-    ends = {}
+    ends, starts = {}, {}
     for arm in ("step 0", "step .1 balanced"):
         model = Ranker(0)
         model.load_state_dict(state)
         points = train_arm(model, Task(0), ARMS[arm], REGIMES["shifted"], rate=3e-4, seed=0, n_steps=200)
-        ends[arm] = points[-1].measures
-        start = points[0].measures
-    plain, balanced = ends["step 0"], ends["step .1 balanced"]
-    assert start.rare_recall > 0.5
-    assert plain.reward > start.reward and balanced.reward > start.reward
-    assert balanced.rare_recall > plain.rare_recall + 0.1
+        starts[arm], ends[arm] = points[0].measures, points[-1].measures
+    start, plain, balanced = starts["step 0"], ends["step 0"], ends["step .1 balanced"]
+    assert start.rare_recall > 0.6
+    assert min(plain.reward, balanced.reward) > start.reward + 0.03
+    assert balanced.reward > plain.reward - 0.02
+    assert plain.rare_recall < 0.1 * start.rare_recall
+    assert balanced.rare_recall > 0.35 * start.rare_recall
+    assert plain.head_recall > 0.98  # nothing that heads alone are asked shows what was lost
