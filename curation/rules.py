@@ -20,6 +20,7 @@ from storage.ids import content_id
 from storage.sql.predicates import check_predicate, matches
 
 ABSTAIN = -1
+SECONDS, SECONDS_A_RULE = 10.0, 0.25  # by the clock, for all conditions: a long book on a busy machine is no fault
 EDITED = "edited"  # origin of a rule that a person wrote as the next version of its parent; else it was mined
 _TYPES: dict[pl.DataType, str] = {
     pl.Int32(): "integer",
@@ -69,7 +70,9 @@ def make_rule(text: str, condition: str, grade: int) -> Rule:
 def vote_matrix(rules: Sequence[Rule], features: pl.DataFrame) -> NDArray[np.int64]:
     """Return the votes, (n_pairs, n_rules): a rule's grade where its condition holds, else ABSTAIN."""
     votes = np.full((len(features), len(rules)), ABSTAIN, dtype=np.int64)
-    masks = matches(features.select(list(FEATURE_COLUMNS)), {rule.rule_id: rule.condition for rule in rules})
+    conditions = {rule.rule_id: rule.condition for rule in rules}
+    seconds = SECONDS + SECONDS_A_RULE * len(rules)
+    masks = matches(features.select(list(FEATURE_COLUMNS)), conditions, seconds=seconds)
     for column, rule in enumerate(rules):
         votes[masks[rule.rule_id], column] = rule.grade
     return votes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,8 @@ from storage.session import Session
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from evolution.rules.approving import Evidence
 
 
 class JudgmentOrigin(StrEnum):
@@ -31,7 +34,9 @@ FromJudgments = Annotated[JudgmentOrigin, typer.Option("--judgments", help="Lear
 def approve(
     ctx: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Rules or instructions.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All proposed rules that were right often enough.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All proposed rules right often enough; rare ones only if dev bears them out.")
+    ] = False,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="For --all: on train judgments.")] = 0.7,
     min_votes: Annotated[int, typer.Option(min=1, help="For --all: judged train pairs it voted on.")] = 5,
     reject: Annotated[bool, typer.Option("--reject", help="Reject instead.")] = False,
@@ -46,7 +51,7 @@ def approve(
     Example: afrel --as dora approve --all --min-accuracy 0.8
     """
     from curation.approvals import Decision, decide, undecided
-    from evolution.rules.book import choose_by_accuracy
+    from evolution.rules.approving import choose, read_evidence
     from storage.people.accounts import Act
 
     session: Session = ctx.obj
@@ -54,7 +59,10 @@ def approve(
         raise UserError(f"--kind {kind!r} is neither rule nor instruction. See the rules: afrel approve --list")
     if show:
         with session.store() as store:
-            _print_book(store.frame(f"{kind}_book"), kind, as_json=as_json)
+            if kind == "rule":
+                _print_rules(store.frame("rule_book"), read_evidence(store), as_json=as_json)
+            else:
+                _print_instructions(store.frame("instruction_book"), as_json=as_json)
         return
     if bool(ids) == every or (every and kind != "rule"):
         raise UserError("name rules or instructions by id, or all rules by --all. See them: afrel approve --list")
@@ -62,31 +70,58 @@ def approve(
     decision = Decision(kind, "reject" if reject else "approve", account, reason)
     with session.store() as store:
         book = store.frame(f"{kind}_book")
-        chosen = choose_by_accuracy(book, min_accuracy=min_accuracy, min_votes=min_votes) if every else list(ids or [])
-        new = undecided(book, chosen, decision)
+        choice = choose(read_evidence(store), min_accuracy=min_accuracy, min_votes=min_votes) if every else None
+        new = undecided(book, list(ids or []) if choice is None else list(choice.rule_ids), decision)
         if not dry_run and new:
             decide(store, new, decision)
     if as_json:
-        print(json.dumps({"decision": decision.decision, "kind": kind, "ids": new, "dry_run": dry_run}))
-    elif not new:
-        n_left = int((book["status"] == "proposed").sum()) if every else 0
-        below = f"; {n_left} proposed ones fall below {min_accuracy:g} of {min_votes} votes" if n_left else ""
-        print(f"nothing to do: no {kind} named is without that decision{below}")
-    else:
+        left = {} if choice is None else {"below": choice.n_below, "rare_unproved": choice.n_unproved}
+        print(json.dumps({"decision": decision.decision, "kind": kind, "ids": new, "dry_run": dry_run, **left}))
+        return
+    if new:
         print(f"{len(new)} {kind}{'s' if len(new) > 1 else ''} {decision.status}{' (dry run)' if dry_run else ''}")
+    else:
+        print(f"nothing to do: no {kind} named is without that decision")
+    if choice is not None and choice.n_below:
+        print(f"{choice.n_below} stay proposed: right on less than {min_accuracy:g} of {min_votes} train votes or more")
+    if choice is not None and choice.n_unproved:
+        print(
+            f"{choice.n_unproved} rare ones stay proposed: on dev they are not surely right more often than what holds "
+            "without them. See each with its n: afrel approve --list; approve one: afrel approve RULE"
+        )
 
 
-def _print_book(book: pl.DataFrame, kind: str, *, as_json: bool) -> None:
+def _print_rules(book: pl.DataFrame, evidence: Sequence[Evidence], *, as_json: bool) -> None:
+    of_rule = {one.rule_id: one for one in evidence}
+    if as_json:
+        rows = [_with_evidence(row, of_rule[row["rule_id"]]) for row in book.iter_rows(named=True)]
+        print(json.dumps(rows, default=str, ensure_ascii=False))
+        return
+    if book.is_empty():
+        print("no rules yet. Mine some: afrel mine")
+    for row in book.iter_rows(named=True):
+        one = of_rule[row["rule_id"]]
+        told = [_share("right", one.n_right, one.n_judged), _share("dev", one.n_dev_right, one.n_dev)]
+        if one.n_dev and one.rate_without is not None:
+            told.append(f"without it {one.rate_without:.2f}")
+        rare = "  rare" if one.is_rare else ""
+        print(f"{row['rule_id']}  {row['status']:<8}  grade {row['grade']}  {', '.join(told)}{rare}  {row['text']}")
+
+
+def _share(name: str, n_right: int, n: int) -> str:
+    return f"{name} {n_right / n:.2f} (n={n})" if n else f"{name} not judged"
+
+
+def _with_evidence(row: Mapping[str, Any], one: Evidence) -> dict[str, Any]:
+    more = {"is_rare": one.is_rare, "n_dev": one.n_dev, "n_dev_right": one.n_dev_right}
+    return {**row, **more, "dev_rate_without": one.rate_without, "is_borne_out_on_dev": one.is_borne_out}
+
+
+def _print_instructions(book: pl.DataFrame, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(book.to_dicts(), default=str, ensure_ascii=False))
         return
     if book.is_empty():
-        print(f"no {kind}s yet{'. Mine some: afrel mine' if kind == 'rule' else ''}")
+        print("no instructions yet")
     for row in book.iter_rows(named=True):
-        if kind == "instruction":
-            print(f"{row['instruction_id']}  {row['status']:<8}  generation {row['generation']}  {row['operator']}")
-            continue
-        right = "not judged" if not row["n_judged"] else f"right {row['n_right'] / row['n_judged']:.2f}"
-        print(
-            f"{row['rule_id']}  {row['status']:<8}  grade {row['grade']}  {right} (n={row['n_judged']})  {row['text']}"
-        )
+        print(f"{row['instruction_id']}  {row['status']:<8}  generation {row['generation']}  {row['operator']}")

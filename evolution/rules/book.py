@@ -143,16 +143,6 @@ def book_digest(rules: Sequence[Rule]) -> str:
     return digest(sorted([rule.rule_id, rule.grade] for rule in rules))
 
 
-def choose_by_accuracy(book: pl.DataFrame, *, min_accuracy: float, min_votes: int) -> list[str]:
-    """Return the proposed rules right often enough on train judgments, over enough of them."""
-    good = book.filter(
-        (pl.col("status") == "proposed")
-        & (pl.col("n_judged") >= max(1, min_votes))
-        & (pl.col("n_right") >= min_accuracy * pl.col("n_judged"))
-    )
-    return good["rule_id"].to_list()
-
-
 def _named(mined: Sequence[MinedRule]) -> tuple[list[Rule], dict[str, str]]:
     """Return the rules under their ids, in order, and the parent id of each exception."""
     rules = [make_rule(found.text, found.condition, found.grade) for found in mined]

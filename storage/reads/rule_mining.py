@@ -44,4 +44,28 @@ READS = {
         """
     ),
     "rule_coverage_matrix": Read(COVERAGE),
+    # Every rule with what it is worth on judged train pairs and on dev ones, and what would be right on dev without it.
+    "rule_evidence": Read(
+        """
+        with judged as materialized (
+            select j.pair_id, j.grade, p.split
+            from current_judgments j join pairs p using (pair_id) where p.split in ('train', 'dev')),
+        votes as (
+            select v.rule_id, count(*) filter (j.split = 'train') as n_judged,
+                   count(*) filter (j.split = 'train' and j.grade = v.grade) as n_right,
+                   count(*) filter (j.split = 'dev') as n_dev,
+                   count(*) filter (j.split = 'dev' and j.grade = v.grade) as n_dev_right,
+                   count(*) filter (j.split = 'dev' and j.grade = h.grade) as n_without
+            from rule_votes v join judged j using (pair_id) join rules r using (rule_id)
+            left join rules h on h.rule_id = r.parent_id
+            group by v.rule_id)
+        select s.rule_id, s.status, coalesce(h.grade <> s.grade, false) as is_exception,
+               (select count(*) from judged where split = 'train') as n_train,
+               coalesce(v.n_judged, 0) as n_judged, coalesce(v.n_right, 0) as n_right, coalesce(v.n_dev, 0) as n_dev,
+               coalesce(v.n_dev_right, 0) as n_dev_right, coalesce(v.n_without, 0) as n_without,
+               (select avg((j.grade = s.grade)::integer) from judged j where j.split = 'dev') as base_rate
+        from rule_status s left join votes v using (rule_id) left join rules h on h.rule_id = s.parent_id
+        order by s.rule_id
+        """
+    ),
 }

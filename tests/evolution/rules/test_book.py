@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from curation.approvals import Decision, decide, undecided
-from evolution.rules.book import approved_rules, book_digest, choose_by_accuracy, mine_book
+from evolution.rules.book import approved_rules, book_digest, mine_book
 from storage.clock import now
 from storage.errors import UserError
 from storage.store import Store
@@ -136,18 +136,6 @@ def test_a_decision_is_an_act_and_may_be_taken_back(mined: Store) -> None:
 def test_an_unknown_rule_is_told_with_the_next_command(store: Store) -> None:
     with pytest.raises(UserError, match=r"no rule r_none.*--list"):
         undecided(store.frame("rule_book"), ["r_none"], APPROVE)
-
-
-def test_choosing_by_accuracy_leaves_rejected_and_thin_rules_out() -> None:
-    book = pl.DataFrame(
-        {
-            "rule_id": ["good", "thin", "wrong", "rejected", "unjudged"],
-            "status": ["proposed", "proposed", "proposed", "rejected", "proposed"],
-            "n_judged": [10, 4, 10, 10, 0],
-            "n_right": [7, 4, 6, 10, 0],
-        }
-    )
-    assert choose_by_accuracy(book, min_accuracy=0.7, min_votes=5) == ["good"]
 
 
 def test_a_rule_book_has_one_digest_whatever_its_order(mined: Store) -> None:
