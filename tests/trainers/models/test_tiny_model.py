@@ -27,6 +27,14 @@ def test_a_text_cannot_forge_a_fixed_part() -> None:
     assert sum(token in fixed for token in ids) == 3
 
 
+def test_a_rule_that_the_texts_cite_is_one_token_and_comes_back_as_it_was() -> None:
+    cited, other = "[r_4bf6d4c0fdb58c89]", "[r_1b10f1957b1b54c3]"
+    tokenizer = train_tokenizer([*TEXTS, f"3\nrules: {cited}\nverdict: fully"], vocab_size=400)
+    assert len(tokenizer(cited)["input_ids"]) == 1
+    assert tokenizer.decode(tokenizer(f"rules: {cited} {other}")["input_ids"]) == f"rules: {cited} {other}"
+    assert len(tokenizer(other)["input_ids"]) > 10
+
+
 def test_digits_stand_alone() -> None:
     assert [TOKENIZER.decode([token]) for token in TOKENIZER("2024 12")["input_ids"]] == ["2", "0", "2", "4", " 1", "2"]
 
