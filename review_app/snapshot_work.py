@@ -102,11 +102,13 @@ def _cut(workspace: Workspace, store: Store, key: SigningKey, pins: Mapping[str,
 def _signed(
     task: Task, workspace: Workspace, store: Store, key: SigningKey, pins: Mapping[str, Any], watch: Watch
 ) -> dict[str, Any]:
+    from storage.jobs.on_sign import queue_signed
     from storage.snapshots.register import find_directory, sign_registered
 
     directory = find_directory(workspace.snapshots_dir, store, task.snapshot_id)
     signed = sign_registered(directory, store, tiers=task.tiers, key=key, pins=pins, watch=watch)
-    return {"snapshot_id": directory.name, "tiers": [entry.tier for entry in signed]}
+    told = queue_signed(workspace, store, directory.name, task.tiers or (), account=task.account)
+    return {"snapshot_id": directory.name, "tiers": [entry.tier for entry in signed], "queued": told}
 
 
 def _verified(task: Task, workspace: Workspace, store: Store, pins: Mapping[str, Any], watch: Watch) -> dict[str, Any]:

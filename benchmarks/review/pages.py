@@ -39,6 +39,8 @@ VISITS: Mapping[str, Visit] = {
     # counting is offered with what it will take where there is much to count
     "tiers": Visit("cleo", Role.CURATOR, f'{GRID}, [data-testid="stMain"] [data-testid="stMarkdown"] p'),
     "sql": Visit("eli", Role.ENGINEER, ".af-sql-tree"),
+    # a workspace where nothing was trained says so
+    "runs": Visit("eli", Role.ENGINEER, f'{GRID}, [data-testid="stMain"] [data-testid="stAlert"]'),
     "progress": Visit("cleo", Role.CURATOR, '[data-testid="stMain"] [data-testid="stMarkdown"] p'),
     "accounts": Visit("root", Role.ADMIN, '[data-testid="stMain"] [data-testid="stTable"] td'),
 }

@@ -24,6 +24,7 @@ from review_app.server.look import LOOK
 from review_app.server.markup import language_tag
 from review_app.server.oidc_exchange import Exchange, oidc_routes
 from review_app.server.pages import PAGES, pages_of
+from review_app.server.report_page import report_routes
 from review_app.server.script_errors import told_in_words
 from review_app.server.serving import Serving, begin
 from review_app.server.shell import shell_html
@@ -50,6 +51,7 @@ def build_app(serving: Serving) -> ASGIApp:
         *(oidc_routes(serving) if serving.oidc is not None else []),
         *web_routes(api_routes(), serving),
         *card_routes(serving.site),
+        *report_routes(serving),
         *_page_routes(serving.site, html),
         *no_route(serving.site),
     ]

@@ -23,6 +23,7 @@ from review_app.server.headers import with_security
 from review_app.server.live import Who, watch_stream
 from review_app.server.markup import page_html, said_html
 from review_app.server.pages import PAGES, is_open_to
+from review_app.server.report_page import POLICY, REPORTS
 from review_app.server.serving import Serving
 from review_app.server.visitors import Visitor
 from review_app.texts import texts
@@ -63,11 +64,13 @@ class Guard:
             await self._stream(scope, receive, send)
             return
 
+        policy = POLICY if self.inner(scope["path"]).startswith(REPORTS) else self._policy
+
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {
                     **message,
-                    "headers": with_security(list(message["headers"]), self._policy, is_secure=self._site.is_secure),
+                    "headers": with_security(list(message["headers"]), policy, is_secure=self._site.is_secure),
                 }
             await send(message)
 

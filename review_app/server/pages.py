@@ -14,6 +14,7 @@ PAGES: Mapping[str, frozenset[Act]] = {
     "rules": frozenset({Act.APPROVE}),
     "tiers": frozenset({Act.SQL, Act.CUT, Act.SIGN}),
     "sql": frozenset({Act.SQL}),
+    "runs": frozenset({Act.PREPARE}),
     "progress": frozenset(),
     "accounts": frozenset(),  # one's own password; everybody's accounts are shown to admins only
 }

@@ -12,6 +12,7 @@ from review_app.page import Page
 from review_app.snapshot_desk import SnapshotLine, TierLine
 from review_app.tier_desk import Outlook
 from review_app.views.clock import shown_time
+from review_app.views.links import draw_link
 from review_app.views.numbers import ABSENT
 from review_app.views.plain import plain
 from review_app.views.sentences import together
@@ -91,6 +92,10 @@ def draw_sign(page: Page, line: SnapshotLine) -> None:
         if not draw_failure(page, work):
             tiers = ", ".join(map(str, work.outcome["tiers"]))
             st.info(page.say("snapshots.was_signed", tiers=tiers) if tiers else page.say("snapshots.was_signed_before"))
+            for told in work.outcome["queued"]:
+                st.info("  \n".join(plain(line) for line in page.in_words(told).splitlines()))
+            if work.outcome["queued"]:
+                draw_link(page, "runs")
         _draw_put_away(page, "sign", line.snapshot_id)
     own = page.person.account
     if line.cut_by == own:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from review_app.views.numbers import grey
+from review_app.views.numbers import ABSENT, grey
 from review_app.views.plain import plain
 
 
@@ -35,7 +35,11 @@ def draw_table(columns: Sequence[Column], *, is_few: Sequence[bool] = (), height
     styles = pd.DataFrame("", index=frame.index, columns=frame.columns)
     styles.loc[list(is_few) or [False] * len(frame)] = f"color: {grey()}"
     st.dataframe(
-        frame.style.apply(lambda _: styles, axis=None), hide_index=True, column_config=config, height=height or "auto"
+        frame.style.apply(lambda _: styles, axis=None),
+        hide_index=True,
+        column_config=config,
+        height=height or "auto",
+        placeholder=ABSENT,
     )
 
 

@@ -34,6 +34,8 @@ SPEAKING = {
     "curation.config_tables": {"table_mistakes", "repeated"},
     "curation.snapshot_cut": {"require_no_leak"},
     "review_app.snapshot_desk": {"_line"},
+    "storage.jobs.on_sign": {"queue_signed", "read_on_sign", "_planned"},
+    "storage.jobs.telling": {"why"},
     "storage.snapshots.diff": {"_collect"},
     "storage.snapshots.row_checks": {"problems", "batches", "_row_problems"},
     "storage.snapshots.verify": {"_size_problem", "_file_problem"},

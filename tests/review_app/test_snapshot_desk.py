@@ -47,7 +47,7 @@ def test_a_snapshot_is_cut_signed_checked_and_taken_back(shop: Shop, served_stor
     assert line.problems == () and line.checked is None
 
     work = over(snapshot_desk.begin_sign(dora, workspace, snapshot_id, [1, 3], PASSWORD))
-    assert (work.refused, work.outcome) == (None, {"snapshot_id": snapshot_id, "tiers": [1, 3]})
+    assert (work.refused, work.outcome) == (None, {"snapshot_id": snapshot_id, "tiers": [1, 3], "queued": []})
     (signed,) = snapshot_desk.list_snapshots(dora, workspace, served_store)
     assert [tier.signed_by for tier in signed.tiers] == [("dora",), (), ("dora",)]
     assert [tier.n_test for tier in signed.tiers] == [3, 0, 1]

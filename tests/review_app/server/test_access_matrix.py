@@ -109,9 +109,9 @@ def test_pages_of_roles_are_what_the_design_says() -> None:
     assert opened == {
         "reviewer": ["review", "list", "progress", "accounts"],
         "adjudicator": ["review", "list", "adjudicate", "rules", "tiers", "progress", "accounts"],
-        "curator": ["review", "list", "rules", "tiers", "sql", "progress", "accounts"],
-        "engineer": ["tiers", "sql", "progress", "accounts"],
-        "admin": ["review", "list", "adjudicate", "rules", "tiers", "sql", "progress", "accounts"],
+        "curator": ["review", "list", "rules", "tiers", "sql", "runs", "progress", "accounts"],
+        "engineer": ["tiers", "sql", "runs", "progress", "accounts"],
+        "admin": ["review", "list", "adjudicate", "rules", "tiers", "sql", "runs", "progress", "accounts"],
     }
 
 
