@@ -1,22 +1,20 @@
 """The index as a search engine of argilla-server 2.8, registered as "sqlite" when this module is imported.
 
-The only module here that knows Argilla. The server's rows are turned into plain values in the server's own task, for
-its database session may not be touched from another thread; the index is then called in a thread. The server asks for
-a new engine at every request, so all of a process share one index for each file.
+The server's rows are turned into plain values in the server's own task, for its database session may not be touched
+from another thread; the index is then called in a thread. The server asks for a new engine at every request, so all of
+a process share one index for each file. What the index turns out to have lost is built anew; see `healing`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from argilla_server.enums import MetadataPropertyType, SimilarityOrder, SortOrder
 from argilla_server.search_engine import (
@@ -36,12 +34,23 @@ from argilla_server.search_engine import (
     TextQuery,
 )
 from argilla_server.settings import settings
+from starlette.exceptions import HTTPException
 
 from review_app.argilla_search import filters
-from review_app.argilla_search.documents import Document, Hits, Response, Suggestion
-from review_app.argilla_search.index import Index
-from review_app.argilla_search.rows import MESSAGE_END
+from review_app.argilla_search.connections import is_damage
+from review_app.argilla_search.documents import Hits
+from review_app.argilla_search.healing import Healing, NotHealedError
+from review_app.argilla_search.index import Index, MissingDatasetError, MissingRecordError
+from review_app.argilla_search.server_records import (
+    ServerRecords,
+    document_of,
+    plain,
+    response_of,
+    searched_fields,
+    suggestion_of,
+)
 
+Result = TypeVar("Result")
 NAME = "sqlite"
 MOST_TERMS = 2**14
 _OPENING = threading.Lock()
@@ -62,6 +71,12 @@ def shared_index(path: Path) -> Index:
     """Return this process's index of a file."""
     with _OPENING:
         return _index(path.absolute())
+
+
+@cache
+def healing_of(index: Index) -> Healing:
+    """Return this process's rebuilds of an index."""
+    return Healing(index, ServerRecords())
 
 
 @SearchEngine.register(engine_name=NAME)  # type: ignore[untyped-decorator,unused-ignore]
@@ -90,12 +105,13 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
 
     async def create_index(self, dataset: Any) -> None:
         """Make the dataset's index, empty, with all its fields but images."""
-        fields = [field.name for field in dataset.fields if not field.is_image]
-        await asyncio.to_thread(self._index.create_dataset, str(dataset.id), fields)
+        await asyncio.to_thread(
+            _made, self._index, self._index.create_dataset, str(dataset.id), searched_fields(dataset)
+        )
 
     async def delete_index(self, dataset: Any) -> None:
         """Drop the dataset's index."""
-        await asyncio.to_thread(self._index.delete_dataset, str(dataset.id))
+        await asyncio.to_thread(_made, self._index, self._index.delete_dataset, str(dataset.id))
 
     async def configure_metadata_property(self, dataset: Any, metadata_property: Any) -> None:
         """Do nothing: all metadata is indexed, so a property of a later day finds the records of before."""
@@ -106,56 +122,47 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
     async def index_records(self, dataset: Any, records: Iterable[Any]) -> None:
         """Index records, in the place of what was there."""
         documents = [document_of(record) for record in records]
-        await asyncio.to_thread(self._index.put, str(dataset.id), documents)
+        await self._change(dataset.id, [document.record_id for document in documents], self._index.put, documents)
 
     async def partial_record_update(self, record: Any, **update: Any) -> None:
         """Change a record's status; ValueError for anything else, which the server never asks."""
         if set(update) != {"status"}:
             raise ValueError(f"only a record's status is updated alone, not {', '.join(sorted(update))}")
-        await asyncio.to_thread(
-            self._index.set_status, str(record.dataset_id), str(record.id), _plain(update["status"])
-        )
+        await self._change_record(record, self._index.set_status, plain(update["status"]))
 
     async def delete_records(self, dataset: Any, records: Iterable[Any]) -> None:
         """Take records out."""
-        await asyncio.to_thread(self._index.delete, str(dataset.id), [str(record.id) for record in records])
+        record_ids = [str(record.id) for record in records]
+        await self._change(dataset.id, record_ids, self._index.delete, record_ids)
 
     async def update_record_response(self, response: Any) -> None:
         """Add or replace a response."""
-        record = response.record
-        await asyncio.to_thread(self._index.put_response, str(record.dataset_id), str(record.id), response_of(response))
+        await self._change_record(response.record, self._index.put_response, response_of(response))
 
     async def delete_record_response(self, response: Any) -> None:
         """Take a response out."""
-        record = response.record
-        await asyncio.to_thread(self._index.delete_response, str(record.dataset_id), str(record.id), str(response.id))
+        await self._change_record(response.record, self._index.delete_response, str(response.id))
 
     async def update_record_suggestion(self, suggestion: Any) -> None:
         """Add or replace a suggestion."""
-        record = suggestion.record
-        await asyncio.to_thread(
-            self._index.put_suggestion, str(record.dataset_id), str(record.id), suggestion_of(suggestion)
-        )
+        await self._change_record(suggestion.record, self._index.put_suggestion, suggestion_of(suggestion))
 
     async def delete_record_suggestion(self, suggestion: Any) -> None:
         """Take a suggestion out."""
-        record = suggestion.record
-        await asyncio.to_thread(
-            self._index.delete_suggestion, str(record.dataset_id), str(record.id), suggestion.question.name
-        )
+        await self._change_record(suggestion.record, self._index.delete_suggestion, suggestion.question.name)
 
     async def get_dataset_progress(self, dataset: Any) -> dict[str, int]:
         """Return the number of records, in all and by status."""
         if dataset.is_draft:
             return {}
-        counts = await asyncio.to_thread(self._index.statuses, str(dataset.id))
+        counts = await self._ask(self._index.statuses, str(dataset.id))
         return {"total": sum(counts.values()), **counts}
 
     async def get_dataset_user_progress(self, dataset: Any, user: Any) -> dict[str, int]:
         """Return the number of the user's responses, in all and by status."""
         if dataset.is_draft:
             return {}
-        counts = await asyncio.to_thread(self._index.user_statuses, str(dataset.id), str(user.id))
+        counts = await self._ask(self._index.user_statuses, str(dataset.id), str(user.id))
         return {"total": sum(counts.values()), **counts}
 
     async def search(
@@ -170,7 +177,7 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
     ) -> SearchResponses:
         """Return one page of records, in the sort's order, by the text or in the user's own shuffle."""
         asked = _asked(query)
-        hits = await asyncio.to_thread(
+        hits = await self._ask(
             self._index.search,
             str(dataset.id),
             text=asked.q if asked else None,
@@ -187,11 +194,11 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
         """Return the terms with their counts, or the least and greatest number, of a metadata property."""
         dataset_id, name = str(metadata_property.dataset_id), metadata_property.name
         if metadata_property.type == MetadataPropertyType.terms:
-            total, counts = await asyncio.to_thread(self._index.term_counts, dataset_id, name, limit=MOST_TERMS)
+            total, counts = await self._ask(self._index.term_counts, dataset_id, name, limit=MOST_TERMS)
             return TermsMetrics(
                 total=total, values=[TermsMetrics.TermCount(term=term, count=count) for term, count in counts]
             )
-        least, greatest = await asyncio.to_thread(self._index.bounds, dataset_id, name)
+        least, greatest = await self._ask(self._index.bounds, dataset_id, name)
         if metadata_property.type == MetadataPropertyType.integer:
             return IntegerMetadataMetrics(
                 min=None if least is None else int(least), max=None if greatest is None else int(greatest)
@@ -217,7 +224,7 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
         if not vector:
             raise ValueError(f"record {record.id} has no vector of {vector_settings.name}")
         asked = _asked(query)
-        hits = await asyncio.to_thread(
+        hits = await self._ask(
             self._index.alike,
             str(dataset.id),
             str(vector_settings.id),
@@ -231,38 +238,51 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
         )
         return _responses(hits)
 
+    async def _ask(self, act: Callable[..., Result], dataset_id: str, *given: Any, **named: Any) -> Result:
+        """Ask the index of a dataset, which is built anew if it is lost; status 503 where it cannot be."""
+        try:
+            return await asyncio.to_thread(_asked_of, self._index, act, dataset_id, *given, **named)
+        except MissingDatasetError:
+            try:
+                await healing_of(self._index).heal(dataset_id)
+                return await asyncio.to_thread(_asked_of, self._index, act, dataset_id, *given, **named)
+            except (NotHealedError, MissingDatasetError) as error:
+                raise HTTPException(503, str(error)) from error
 
-def document_of(record: Any) -> Document:
-    """Return a record of the server's as it is indexed; its responses, suggestions and vectors must be loaded."""
-    return Document(
-        record_id=str(record.id),
-        external_id=record.external_id,
-        status=_plain(record.status),
-        texts={name: text for name, value in record.fields.items() if (text := _text_of(value)) is not None},
-        inserted_at=_moment(record.inserted_at),
-        updated_at=_moment(record.updated_at),
-        metadata=dict(record.metadata_ or {}),
-        suggestions=tuple(suggestion_of(suggestion) for suggestion in record.suggestions),
-        responses=tuple(response_of(response) for response in record.responses),
-        vectors={str(vector.vector_settings_id): vector.value for vector in record.vectors},
-    )
+    async def _change(self, dataset_id: Any, record_ids: Sequence[str], act: Callable[..., None], *given: Any) -> None:
+        """Change records of the index; one it has not is indexed from the server's database, which has the change."""
+        is_noted = healing_of(self._index).note(str(dataset_id), record_ids)
+        try:
+            await self._ask(act, str(dataset_id), *given)
+        except MissingRecordError:
+            if not is_noted:
+                documents = await ServerRecords().documents(record_ids)
+                await self._ask(self._index.put, str(dataset_id), documents)
+
+    async def _change_record(self, record: Any, act: Callable[..., None], *given: Any) -> None:
+        await self._change(record.dataset_id, [str(record.id)], act, str(record.id), *given)
 
 
-def response_of(response: Any) -> Response:
-    """Return a response of the server's as it is indexed."""
-    answers = {question: given.get("value") for question, given in (response.values or {}).items()}
-    return Response(str(response.id), str(response.user_id), _plain(response.status), answers)
+def _made(index: Index, act: Callable[..., None], *given: Any) -> None:
+    """Make or drop a dataset's tables, in a new file where this one is damaged."""
+    try:
+        act(*given)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        index.replace_damaged()
+        act(*given)
 
 
-def suggestion_of(suggestion: Any) -> Suggestion:
-    """Return a suggestion of the server's as it is indexed; its question must be loaded."""
-    return Suggestion(
-        suggestion.question.name,
-        suggestion.value,
-        suggestion.score,
-        suggestion.agent,
-        _plain(suggestion.type) if suggestion.type else None,
-    )
+def _asked_of(index: Index, act: Callable[..., Result], dataset_id: str, *given: Any, **named: Any) -> Result:
+    """Ask the index; where its file is damaged, empty it and say that the dataset is missing."""
+    try:
+        return act(dataset_id, *given, **named)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        index.replace_damaged()
+        raise MissingDatasetError(dataset_id) from error
 
 
 def filter_of(given: Any) -> filters.Filter:
@@ -270,7 +290,7 @@ def filter_of(given: Any) -> filters.Filter:
     if isinstance(given, AndFilter):
         return filters.All(tuple(filter_of(one) for one in given.filters))
     if isinstance(given, TermsFilter):
-        return filters.Terms(_scope_of(given.scope), tuple(_plain(value) for value in given.values))
+        return filters.Terms(_scope_of(given.scope), tuple(plain(value) for value in given.values))
     if isinstance(given, RangeFilter):
         return filters.Range(_scope_of(given.scope), given.ge, given.le)
     raise ValueError(f"{type(given).__name__} is no filter")
@@ -286,7 +306,7 @@ def _scope_of(given: Any) -> filters.Scope:
     if isinstance(given, ResponseFilterScope):
         return filters.OfResponse(given.question, str(given.user.id) if given.user else None)
     if isinstance(given, RecordFilterScope):
-        return filters.OfRecord(_plain(given.property))
+        return filters.OfRecord(plain(given.property))
     raise ValueError(f"{type(given).__name__} is no scope of a filter")
 
 
@@ -296,26 +316,6 @@ def _sort_of(given: Any) -> filters.Sort:
 
 def _asked(query: Any) -> Any:
     return TextQuery(q=query) if isinstance(query, str) else query
-
-
-def _text_of(value: Any) -> str | None:
-    """Return a field's searched text: of a chat what is said, of a custom field its JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(message, dict) and "content" in message for message in value):
-        return MESSAGE_END.join(str(message["content"]) for message in value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _moment(at: datetime | None) -> str | None:
-    if at is None:
-        return None
-    return filters.moment((at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)).isoformat())
-
-
-def _plain(value: Any) -> str:
-    """Return the text of a value that may be a member of an enum."""
-    return str(getattr(value, "value", value))
 
 
 def _responses(hits: Hits) -> SearchResponses:

@@ -16,6 +16,14 @@ from pathlib import Path
 from review_app.argilla_search import schema
 
 _LOGGER = logging.getLogger(__name__)
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error says that the file is not what was written: broken, cut short, or without its tables."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    lacks = code == sqlite3.SQLITE_ERROR and "no such " in str(error)
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ or lacks
 
 
 class Connections:
@@ -62,6 +70,13 @@ class Connections:
         """Remove the file and make an empty one."""
         with self._writing, self._opening:
             self._remove()
+            self.reading()
+
+    def replace(self) -> None:
+        """Make the file anew that this thread used last, unless another thread or process has done so."""
+        with self._writing, self._opening:
+            if self._threads.file == self._file():
+                self._remove()
             self.reading()
 
     def close(self) -> None:

@@ -200,7 +200,8 @@ def _of_responses(filter_: Terms | Range, scope: OfResponse, tables: str) -> Sql
         parts.append(Sql(f"r.n not in ({given})", users))
     if statuses:
         parts.append(Sql(f"r.n in ({given} and status in ({_places(statuses)}))", (*users, *statuses)))
-    return Sql(" or ".join(part.text for part in parts) or "false", tuple(v for part in parts for v in part.values))
+    # No status is no filter, as in Elasticsearch's engine.
+    return Sql(" or ".join(part.text for part in parts) or "true", tuple(v for part in parts for v in part.values))
 
 
 def _compared(filter_: Terms | Range, column: str, kind: Kind = "value") -> Sql:

@@ -30,6 +30,16 @@ class MissingDatasetError(LookupError):
         )
 
 
+class MissingRecordError(LookupError):
+    """The record is not in the index: the server was stopped between storing and indexing it."""
+
+    def __init__(self, record_id: str) -> None:
+        """Name the record and the remedy."""
+        super().__init__(
+            f"record {record_id} is not in the search index. Build it: python -m review_app.argilla_search"
+        )
+
+
 class Index:
     """One index file. Methods block and may be called from any thread."""
 
@@ -49,6 +59,10 @@ class Index:
     def make_anew(self) -> None:
         """Empty the index, whatever state the file is in."""
         self._connections.make_anew()
+
+    def replace_damaged(self) -> None:
+        """Empty the index after a use in this thread that met damage; what another has replaced already stays."""
+        self._connections.replace()
 
     def answers(self) -> bool:
         """Tell whether the file can be read now."""
@@ -165,8 +179,8 @@ class Index:
     ) -> Hits:
         """Return one page of the records that hold the text and pass the filter.
 
-        They come in the order of the sorts; without any by how well they match the text; without a text in the user's
-        own shuffle, or for no user in the order they came in.
+        They come in the order of the sorts, unscored; without any by how well they match the text; without a text in
+        the user's own shuffle, or for no user in the order they came in, and each has the score 1.
         """
         tables, fields = self._dataset(dataset_id)
         found = _found(tables, fields, text, field, filter_)
@@ -176,7 +190,7 @@ class Index:
         if not orders and text is not None:
             orders = [Sql("t.rank")]
         by = ", ".join([*(one.text for one in orders), user_order(user_id) if user_id and not orders else "r.n"])
-        score = "-t.rank" if text is not None and not sorts else "null"
+        score = "null" if sorts else "1.0" if text is None else "-t.rank"
         page = self._all(
             f"select r.record_id, {score} {found.text} order by {by} limit ? offset ?",
             *found.values,
@@ -260,7 +274,5 @@ def _number(connection: sqlite3.Connection, tables: str, record_id: str) -> int 
 def _known_number(connection: sqlite3.Connection, tables: str, record_id: str) -> int:
     n = _number(connection, tables, record_id)
     if n is None:
-        raise LookupError(
-            f"record {record_id} is not in the search index. Build it: python -m review_app.argilla_search"
-        )
+        raise MissingRecordError(record_id)
     return n

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 VERSION = 1
-# Every thread has a connection: little memory of its own for each, and the file's pages shared by all.
+# Every thread has a connection: little memory of its own for each. The file is not mapped into memory, for where a
+# mapped file is cut short the system kills the server.
 PRAGMAS = """
 pragma journal_mode = wal;
 pragma synchronous = normal;
 pragma busy_timeout = 30000;
 pragma cache_size = -16384;
-pragma mmap_size = 268435456;
+pragma mmap_size = 0;
 """
 # Which fields a dataset has, and in which column of its texts each is.
 DATASETS = """

@@ -26,7 +26,6 @@ from argilla_server.models.base import DatabaseModel  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
 import review_app.argilla_search.adapter  # noqa: E402
-import review_app.argilla_search.quick_settings  # noqa: E402, F401
 
 
 async def make_database() -> None:
@@ -50,6 +49,8 @@ async def make_database() -> None:
 
 if __name__ == "__main__":
     asyncio.run(make_database())
+    import review_app.argilla_search.quick_settings  # noqa: F401  # the database is there now
+
     argilla_server._app.configure_redis = lambda: None
     os.environ.setdefault("ARGILLA_ENABLE_TELEMETRY", "0")
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)

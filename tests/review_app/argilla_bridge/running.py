@@ -22,10 +22,11 @@ STARTING = 120.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server. Each user's key is the name over and over."""
+    """A running server, whose files lie in a folder. Each user's key is the name over and over."""
 
     url: str
     pid: int
+    folder: Path
 
     def ask(self, who: str, way: str, path: str, body: Any = None) -> Any:
         """Ask as a user; anything but success is an error."""
@@ -65,6 +66,12 @@ class Server:
         ]
         return found
 
+    def found(self, who: str, dataset_id: str, text: str | None = None) -> list[str]:
+        """Return the external ids of what a user's search finds."""
+        body = {} if text is None else {"query": {"text": {"q": text}}}
+        told = self.ask(who, "POST", f"me/datasets/{dataset_id}/records/search?limit=1000", body)
+        return sorted(one["record"]["external_id"] for one in told["items"])
+
     def answer(self, who: str, record_id: str, status: str = "submitted", **values: str) -> dict[str, Any]:
         """Answer a record as its user does in the browser."""
         body = {"status": status, "values": {name: {"value": value} for name, value in values.items()} or None}
@@ -99,7 +106,7 @@ def argilla_server(folder: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [str(PYTHON), str(script), str(port)], env={**os.environ, **told}, stdout=log, stderr=log
         )
-        server = Server(f"http://127.0.0.1:{port}", process.pid)
+        server = Server(f"http://127.0.0.1:{port}", process.pid, folder)
         try:
             _wait(server, process, folder / "server.log")
             yield server

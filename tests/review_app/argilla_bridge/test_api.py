@@ -49,8 +49,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, ArgillaApi
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("TEST_KEY", KEY)
-    monkeypatch.setattr("review_app.argilla_bridge.api._WAITS", (0.0, 0.0))
-    with ArgillaApi(Target(f"http://127.0.0.1:{server.server_port}", "review", "TEST_KEY")) as api:
+    target = Target(f"http://127.0.0.1:{server.server_port}", "review", "TEST_KEY")
+    with ArgillaApi(target, waits=(0.0, 0.0)) as api:
         yield told, api
     server.shutdown()
     server.server_close()

@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 
-from review_app.argilla_bridge.api import ArgillaApi
-from review_app.argilla_bridge.pull import Pulled, pull
-from review_app.argilla_bridge.push import Pushed, look, push
-from review_app.argilla_bridge.target import Target
 from storage.errors import UserError
-from storage.people.accounts import Pin, Role
 from storage.store import Store
-from tests.review_app.argilla_bridge.running import PYTHON, Server, argilla_server
+from tests.review_app.argilla_bridge.bridging import Bridge
+from tests.review_app.argilla_bridge.running import PYTHON
 from tests.review_app.review_rows import STAMP, add_pair, pair_id_of
 
 pytestmark = [
     pytest.mark.argilla,
     pytest.mark.skipif(PYTHON is None, reason="AFREL_ARGILLA_PYTHON names no Argilla environment"),
 ]
-PINS = {name: Pin(name, Role.REVIEWER, f"k{name}", f"p{name}") for name in ("ana", "bo", "cy")}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with argilla_server(tmp_path_factory.mktemp("argilla")) as running:
-        yield running
-
-
-class Bridge:
-    """A store and a dataset of one's own on the server."""
-
-    def __init__(self, store: Store, server: Server, name: str) -> None:
-        self.store, self.server, self.name = store, server, name
-        self.accounts: dict[str, str] = {}
-
-    @property
-    def target(self) -> Target:
-        return Target(self.server.url, "review", "TEST_ARGILLA_KEY", self.name, self.accounts)
-
-    def push(self, **more: Any) -> Pushed:
-        with ArgillaApi(self.target) as api:
-            return push(self.store, api, self.target, look(self.store, api, self.target, _quiet, **more), _quiet)
-
-    def pull(self, **more: Any) -> Pulled:
-        with ArgillaApi(self.target) as api:
-            return pull(self.store, api, self.target, PINS, _quiet, account="cleo", **more)
-
-    def acts(self, n: int) -> list[tuple[str, str, int | None]]:
-        """Return what people did on pair n, in order."""
-        rows = [
-            {"account": who, **row}
-            for who in PINS
-            for row in self.store.read("own_acts", pair_id=pair_id_of(n), account=who).to_pylist()
-        ]
-        rows.sort(key=lambda row: row["effective_at"])
-        return [(row["account"], row["act"], row["grade"]) for row in rows]
-
-
-def _quiet(*_: object) -> None:
-    return
-
-
-@pytest.fixture
-def bridge(store: Store, server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bridge:
-    monkeypatch.setenv("TEST_ARGILLA_KEY", ("root" * 80)[:80])
-    names = enumerate(("bad", "fair", "good", "top"))
-    store.append(
-        {
-            "grades": [
-                {"grade_id": f"g_{grade}", "grade": grade, "name": name, "created_at": STAMP["created_at"]}
-                for grade, name in names
-            ]
-        }
-    )
-    return Bridge(store, server, request.node.name[:100])
 
 
 def guideline(store: Store, n: int, text: str) -> None:

@@ -72,6 +72,7 @@ def test_the_better_match_comes_first_with_its_score_unless_a_sort_says_otherwis
     hits = index.search(DATASET, text="sofa").hits
     assert [hit.record_id for hit in hits] == ["b", "a"] and hits[0].score > hits[1].score > 0  # type: ignore[operator]
     assert [hit.score for hit in index.search(DATASET, text="sofa", sorts=[Sort(OfMetadata("m"))]).hits] == [None, None]
+    assert [hit.score for hit in index.search(DATASET, user_id="ann").hits] == [1.0] * 6
 
 
 def test_each_user_has_an_own_order_that_stays_when_records_come_and_go(index: Index) -> None:
