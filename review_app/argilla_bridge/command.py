@@ -1,36 +1,42 @@
-"""`afrel argilla push` and `afrel argilla pull`: candidates to an Argilla server, answers back."""
+"""`afrel argilla`: candidates to an Argilla server, answers back, and that server itself where it runs here."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from review_app.argilla_local import command as local
 from storage.errors import UserError
 from storage.people.accounts import Act
 from storage.session import Session
 
 if TYPE_CHECKING:
+    from review_app.argilla_bridge.api import ArgillaApi
     from review_app.argilla_bridge.pull import Pulled
     from review_app.argilla_bridge.push import Pushed, Stand
+    from review_app.argilla_bridge.target import Target
 
 _MOST_SHOWN = 10
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 argilla = typer.Typer(
-    help="Let people answer in Argilla: push candidates, pull answers.",
+    help="Let people answer in Argilla: start it here or use yours, push candidates, pull answers.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
+for verb in (local.up, local.down, local.status, local.logs, local.reindex):
+    argilla.command()(verb)
 
 
 @argilla.command()
 def push(
     ctx: typer.Context,
-    limit: Annotated[int | None, typer.Option(min=1, help="Send at most so many, the most wanted first.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many pairs, the most wanted first.")] = None,
     new_version: Annotated[
         bool, typer.Option("--new-version", help="Start a new version of the dataset, where somebody edited it.")
     ] = False,
@@ -65,9 +71,9 @@ def push(
     else:
         print(_told_push(stand, pushed, is_dry=dry_run))
     for name, dataset_id in pushed.unindexed.items():
+        mend = "afrel argilla reindex" if target.key_file else f"python -m review_app.argilla_search {dataset_id}"
         print(
-            f"the search of Argilla misses records of {name}. Where it is afrel's own engine, rebuild it: "
-            f"python -m review_app.argilla_search {dataset_id}",
+            f"the search of Argilla misses records of {name}. Where it is afrel's own engine, rebuild it: {mend}",
             file=sys.stderr,
         )
 
@@ -110,6 +116,46 @@ def pull(
         )
 
 
+@argilla.command()
+def watch(
+    ctx: typer.Context,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 5.0,
+) -> None:
+    """Pull whenever people answered in Argilla, until Ctrl+C; waits for a server that is away.
+
+    Example: afrel -w shop --as cleo argilla watch
+    """
+    import time
+
+    from review_app.argilla_bridge.pull import pull as take_in
+    from review_app.argilla_bridge.watch import Watch, stamped
+    from review_app.argilla_bridge.watch import watch as keep_watch
+    from storage.locks import exclusive
+
+    session: Session = ctx.obj
+    account = session.require(Act.PULL).account
+
+    def pull_now(api: ArgillaApi, target: Target) -> Pulled:
+        with exclusive(session.workspace.root / "argilla.lock"), session.store(sees_test=True) as store:
+            return take_in(store, api, target, session.pins(), lambda *_: None, account=account)
+
+    def tell(pulled: Pulled) -> None:
+        print(stamped(""), end="")
+        _tell_pull(pulled, is_dry=False)
+        _list("not read, for it was edited by hand", pulled.unreadable)
+        sys.stdout.flush()
+
+    def say(words: str) -> None:
+        print(stamped(words), file=sys.stderr, flush=True)
+
+    watching = Watch(session.workspace, pull_now, say)
+    print(f"watching; Ctrl+C ends it and loses nothing (a look every {every:g} s)", file=sys.stderr, flush=True)
+    try:
+        keep_watch(watching, every=every, tell=tell, sleep=time.sleep)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+
+
 def _told_push(stand: Stand, pushed: Pushed, *, is_dry: bool) -> str:
     version = f"version {pushed.version}" + (", a new one" if pushed.is_new_version else "")
     aside = [
@@ -132,7 +178,8 @@ def _told_push(stand: Stand, pushed: Pushed, *, is_dry: bool) -> str:
 
 
 def _pull_json(pulled: Pulled) -> dict[str, Any]:
-    return {name: value for name, value in asdict(pulled).items() if name != "cursors"}
+    told = asdict(replace(pulled, acts=Counter()))  # asdict of a Counter that holds something takes it apart wrongly
+    return {**{name: value for name, value in told.items() if name != "cursors"}, "acts": dict(pulled.acts)}
 
 
 def _tell_pull(pulled: Pulled, *, is_dry: bool) -> None:

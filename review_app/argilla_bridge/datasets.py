@@ -117,6 +117,8 @@ def make_place(
     questions = [api.ask("POST", f"{here}/questions", body=question) for question in settings.questions]
     for measure in settings.metadata:
         api.ask("POST", f"{here}/metadata-properties", body=measure)
+    for vectors in settings.vectors:
+        api.ask("POST", f"{here}/vectors-settings", body=vectors)
     published = api.ask("PUT", f"{here}/publish")
     (dataset,) = own_datasets([published], base)
     return Place(dataset, {one["name"]: str(one["id"]) for one in questions})

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.completion import steps_from_json
+from review_app.argilla_bridge.likeness import NAME as LIKENESS
+from review_app.argilla_bridge.likeness import likeness_vector
 from review_app.argilla_bridge.settings import (
     ATTRIBUTES,
     BODY,
@@ -70,12 +72,16 @@ def record_of(
     metadata: dict[str, Any] = {} if is_blind else _metadata(row, causes)
     if responses:
         metadata[CARRIED] = [carried_mark(one["user_id"], one["status"], one["values"]) for one in responses]
+    fields = fields_of(row)
+    vector = likeness_vector(list(fields.values()))
     record: dict[str, Any] = {
         "external_id": row["candidate_id"],
-        "fields": fields_of(row),
+        "fields": fields,
         "metadata": metadata,
         "suggestions": [] if is_blind else _suggestions(row, question_ids),
     }
+    if vector is not None:
+        record["vectors"] = {LIKENESS: vector}
     return {**record, "responses": responses} if responses else record
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.completion import STEP_LABELS
+from review_app.argilla_bridge.likeness import vector_settings
 from storage.grades import Scale
 from storage.ids import digest
 
@@ -25,17 +26,18 @@ _FORMAT = 1  # counts when what is sent of the same scale and guideline changes
 
 @dataclass(frozen=True, slots=True)
 class DatasetSettings:
-    """A dataset's guideline, fields, questions and metadata, each as Argilla's interface takes it."""
+    """A dataset's guideline, fields, questions, metadata and vectors, each as Argilla's interface takes it."""
 
     guidelines: str | None
     fields: Sequence[Mapping[str, Any]]
     questions: Sequence[Mapping[str, Any]]
     metadata: Sequence[Mapping[str, Any]]
+    vectors: Sequence[Mapping[str, Any]]
 
     @property
     def digest(self) -> str:
         """Sixteen hex digits that change with anything a reviewer is asked or shown."""
-        parts = [_FORMAT, self.guidelines, list(self.fields), list(self.questions), list(self.metadata)]
+        parts = [_FORMAT, self.guidelines, *map(list, (self.fields, self.questions, self.metadata, self.vectors))]
         return digest(parts)[:16]
 
 
@@ -79,6 +81,7 @@ def settings_of(scale: Scale, guideline: str) -> DatasetSettings:
             _property(OPERATOR, "Mutation", "terms"),
             _property(CONFIDENCE, "Confidence", "float"),
         ],
+        vectors=[vector_settings()],
     )
 
 

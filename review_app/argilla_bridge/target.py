@@ -1,4 +1,7 @@
-"""Where the Argilla server is, as `[argilla]` in `afrel.toml` says; the key comes from the environment only."""
+"""Where the Argilla server is: where `[argilla]` in `afrel.toml` says, with the key from the environment only.
+
+Where it names no url, it is the server of this workspace (`afrel argilla up`), whose owner's key lies in its folder.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from review_app.argilla_local.home import WORKSPACE, Running, ServerHome
 from storage.errors import UserError
 from storage.workspace import CONFIG_NAME, Workspace
 
 DATASET = "afrel"  # where `dataset` is not said
 MOST_NAME_CHARACTERS = 150  # Argilla takes 200; version and overlap are put behind
 _KEYS = ("url", "workspace", "api_key_variable", "dataset", "accounts")
+_REMOTE = ("workspace", "api_key_variable")  # said together with url, and of a server elsewhere only
 _EXAMPLE = (
     '[argilla]\nurl = "http://127.0.0.1:6900"\nworkspace = "review"\napi_key_variable = "ARGILLA_API_KEY"\n'
     "and then: afrel argilla push"
@@ -23,16 +29,22 @@ _EXAMPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A workspace on an Argilla server. `accounts` gives the afrel account of Argilla users who are named otherwise."""
+    """A workspace on an Argilla server. `accounts` gives the afrel account of Argilla users who are named otherwise.
+
+    `key_file` holds the key of the workspace's own server; for one elsewhere it is None.
+    """
 
     url: str
     workspace: str
     api_key_variable: str
     dataset: str = DATASET
     accounts: Mapping[str, str] = field(default_factory=dict)
+    key_file: Path | None = None
 
     def read_key(self) -> str:
         """Return the API key; UserError when its variable is unset or cannot be one."""
+        if self.key_file is not None:
+            return self.key_file.read_text(encoding="ascii").strip()
         key = os.environ.get(self.api_key_variable, "").strip()
         if not key:
             raise UserError(
@@ -52,24 +64,45 @@ class Target:
 
 
 def read_target(workspace: Workspace) -> Target:
-    """Return what `[argilla]` says; UserError names all that is wrong with it together."""
+    """Return what `[argilla]` says, or this workspace's own server; UserError names all that is wrong together."""
     path = workspace.root / CONFIG_NAME
-    table = workspace.config.get("argilla")
-    if table is None:
-        raise UserError(f"{path} has no table [argilla]. Add it, for example:\n{_EXAMPLE}")
+    table = workspace.config.get("argilla", {})
     mistakes = _mistakes(table)
     if mistakes:
         raise UserError(f"{path}: {'; '.join(mistakes)}. Correct it, for example:\n{_EXAMPLE}")
-    return Target(**{**table, "url": table["url"].rstrip("/")})
+    if "url" in table:
+        return Target(**{**table, "url": table["url"].rstrip("/")})
+    home = ServerHome.of(workspace.root)
+    running = home.last_run()
+    if running is None:
+        raise UserError(
+            f"{path} names no Argilla server, and none was started in this workspace. Start one: afrel argilla up. "
+            f"Or name yours:\n{_EXAMPLE}"
+        )
+    if not home.is_up():
+        raise UserError("the workspace's Argilla server is down. Start it: afrel argilla up")
+    return local_target(home, running, **table)
+
+
+def local_target(home: ServerHome, running: Running, **told: Any) -> Target:
+    """Return the workspace's own server as a target; `told` are the keys of `[argilla]` that hold for any server."""
+    return Target(
+        url=running.url, workspace=WORKSPACE, api_key_variable="ARGILLA_API_KEY", key_file=home.owner_key, **told
+    )
 
 
 def _mistakes(table: Any) -> list[str]:
     if not isinstance(table, dict):
         return ["argilla must be a table, under a line [argilla]"]
     mistakes = [f"unknown key {key!r} in [argilla]; known are {', '.join(_KEYS)}" for key in table if key not in _KEYS]
+    is_local = "url" not in table
+    if is_local:
+        mistakes += [
+            f"{key} is for a server elsewhere, and url is missing in [argilla]" for key in _REMOTE if key in table
+        ]
     for key in _KEYS[:4]:
         value = table.get(key)
-        if value is None and key != "dataset":
+        if value is None and key != "dataset" and not is_local:
             mistakes.append(f"{key} is missing in [argilla]")
         elif value is not None and not (isinstance(value, str) and value.strip()):
             mistakes.append(f"{key} = {value!r} is not a text")

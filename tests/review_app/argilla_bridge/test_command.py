@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_without_a_table_nothing_is_pushed_and_one_is_shown(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"has no table \[argilla\]"):
+    with pytest.raises(UserError, match="names no Argilla server, and none was started in this workspace"):
         run(folder, "push")
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from review_app.argilla_bridge.likeness import likeness_vector
 from review_app.argilla_bridge.record import Carried, agent_name, fields_of, record_of, score_of
 from review_app.decisions import ResponseAct
 from tests.review_app.argilla_bridge.rows_of_bridge import QUESTION_IDS, STEPS, candidate
@@ -15,6 +16,7 @@ def test_a_record_shows_the_pair_and_suggests_grade_and_rationale() -> None:
     row = candidate(
         fields='{"brand": "Nordli", "colour": "red"}', cause="low_confidence, revised", operator="drop_brand"
     )
+    text = ["sofa", "Red sofa", "brand: Nordli\ncolour: red"]
     assert record_of(row, QUESTION_IDS) == {
         "external_id": "c_1",
         "fields": {"query": "sofa", "title": "Red sofa", "attributes": "brand: Nordli\ncolour: red"},
@@ -27,6 +29,7 @@ def test_a_record_shows_the_pair_and_suggests_grade_and_rationale() -> None:
                 "agent": "lexical", "score": None,
             },
         ],
+        "vectors": {"text": likeness_vector(text)},
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def test_what_is_said_is_read_and_the_rest_has_defaults() -> None:
 
 
 def test_without_the_table_an_example_is_told() -> None:
-    with pytest.raises(UserError, match=r"(?s)no table \[argilla\].*url = .*afrel argilla push"):
+    with pytest.raises(UserError, match=r"(?s)names no Argilla server.*afrel argilla up.*url = .*afrel argilla push"):
         read_target(Workspace(Path("/w"), {}))
 
 
