@@ -100,6 +100,8 @@ ARMS: Mapping[str, Arm] = {
     "step .1 balanced, prompts by rule": Arm(STEP, 0.1, BALANCED, by_rule=1.0),
     "step 0, a quarter by rule": Arm(STEP, by_rule=0.25),
     "step .1 balanced, a quarter by rule": Arm(STEP, 0.1, BALANCED, by_rule=0.25),
+    "step .3 balanced, a quarter by rule": Arm(STEP, 0.3, BALANCED, by_rule=0.25),
+    "exact + step .1 balanced, a quarter by rule": Arm(STEP, 0.1, BALANCED, is_grade_exact=True, by_rule=0.25),
     "sft natural": Arm(None, 1.0),
     "sft balanced": Arm(None, 1.0, BALANCED),
     "sft on the pool": Arm(None, 1.0, is_on_pool=True),

@@ -1,14 +1,15 @@
 """The configuration of `train grpo`: flat keys, unknown ones refused.
 
-Defaults are those of DyKnow-RAG (arXiv 2510.11122) where it states one. The weight of the expert rows, 0.1, is that of
-LREM; that they are drawn evenly over rules is what our own study found best (docs/evidence.md, also on larger weights).
+Defaults are those of DyKnow-RAG (arXiv 2510.11122) where it states one. What keeps rare rules is of our own study
+(docs/evidence.md): a quarter of the prompts and all expert rows are drawn evenly over rules, and the rows weigh 0.3
+beside the reward where those of LREM weigh 0.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -52,7 +53,17 @@ class GrpoConfig(GoingOnConfig):
     advantage_clamp: float = Field(2.0, gt=0, description="Larger advantages are cut to this.")
     temperature: float = Field(0.99, gt=0, description="Of the sampling: more gives more various answers.")
     top_k: int = Field(100, ge=0, description="Of the sampling: likeliest tokens that are drawn from; 0: all.")
-    sft_weight: float = Field(0.1, ge=0, description="Weight of the expert rows beside the reward.")
+    use_vllm: bool = Field(False, description="Sample by vLLM, through TRL, instead of by the model itself.")
+    vllm_mode: Literal["colocate", "server"] = Field(
+        "colocate", description="Of vLLM: on the GPU that trains, or a server of its own (trl vllm-serve)."
+    )
+    vllm_server_base_url: str | None = Field(
+        None, pattern="^https?://.", description="Of vLLM as a server: its address, such as http://127.0.0.1:8000."
+    )
+    vllm_gpu_memory_utilization: float = Field(
+        0.3, gt=0, le=1, description="Of vLLM on the GPU that trains: the share of its memory."
+    )
+    sft_weight: float = Field(0.3, ge=0, description="Weight of the expert rows beside the reward.")
     sft_schedule: Schedule = Field(
         Schedule.CONSTANT,
         description="How that weight goes: the same, straight to sft_weight_end, or with the entropy.",
@@ -96,6 +107,8 @@ class GrpoConfig(GoingOnConfig):
             )
         if self.accuracy_low > self.accuracy_high:
             raise ValueError("accuracy_low must not lie above accuracy_high")
+        if self.use_vllm and (self.vllm_mode == "server") != (self.vllm_server_base_url is not None):
+            raise ValueError('vllm_mode = "server" and vllm_server_base_url go together: give both or neither')
         return self
 
 

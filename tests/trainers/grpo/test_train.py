@@ -40,10 +40,11 @@ def test_a_run_goes_on_from_another_and_leaves_a_full_record(trained, whole) -> 
     described, metrics = run.read(), run.read_metrics()
     assert described["status"] == "finished" and described["method"] == "grpo"
     assert described["started_from"]["run_id"] == trained.run.run_id
+    assert [held["snapshot_id"] for held in described["inherited"]] == [trained.snapshot.directory.name]
     assert described["model_files"] == file_digests(run.model_dir)
     assert [line["step"] for line in metrics] == [1, 2, 3, 4] and result.n_steps == 4
     for line in metrics:
-        assert 0 <= line["reward"] <= 1 and line["sft_loss"] > 0 and line["sft_weight"] == 0.1
+        assert 0 <= line["reward"] <= 1 and line["sft_loss"] > 0 and line["sft_weight"] == 0.3
         assert 0 <= line["silent_rate"] <= 1 and line["kl"] >= 0
         assert set(line) >= {"rewards/valid_citations", "missing/consistent_rationale", "grade_variation"}
     before, after = load_model(trained.run.model_dir, device="cpu"), load_model(run.model_dir, device="cpu")
@@ -122,5 +123,5 @@ def test_mistakes_of_a_configuration_are_told_with_what_to_do(tmp_path) -> None:
 def test_the_defaults_are_written_down() -> None:
     config = GrpoConfig(model="run_1")
     assert json.loads(config.model_dump_json())["method"] == "step"
-    assert (config.sft_weight, config.sft_draw.value, config.advantage_clamp) == (0.1, "balanced", 2.0)
+    assert (config.sft_weight, config.sft_draw.value, config.prompts_by_rule) == (0.3, "balanced", 0.25)
     assert DrawnRows([["a"]], config.sft_draw, n_rows=1, seed=0).at(0) == [0]
