@@ -43,16 +43,22 @@ def _draw_live(page: Page, row: RunRow, before: RunRow | None) -> None:
         now = see_run(page.person, page.workspace, page.store, row.run_id)
         if now.line.status is not row.line.status:
             st.rerun()
-        _draw_state(page, now)
+        # each part has a place of its own: what is said in one moves, and so draws anew, nothing in another
+        state, alarms, charts, recalls = (st.container() for _ in range(4))
+        with state:
+            _draw_state(page, now)
         try:
             curves = see_curves(page.person, page.workspace, page.store, row.run_id)
             behind = see_curves(page.person, page.workspace, page.store, before.run_id) if before is not None else None
         except UserError as error:
             st.error(plain(page.why_not(error)))
             return
-        _draw_alarms(page, curves)
-        _draw_charts(page, row.run_id, curves, before, behind)
-        _draw_recalls(page, row.run_id, curves)
+        with alarms:
+            _draw_alarms(page, curves)
+        with charts:
+            _draw_charts(page, row.run_id, curves, before, behind)
+        with recalls:
+            _draw_recalls(page, row.run_id, curves)
 
     live()
 

@@ -61,13 +61,19 @@ def checked_config(verb: str, config: Mapping[str, Any], root: Path) -> str:
 
     schema = schema_of(verb)
     found = sorted(Draft202012Validator(schema).iter_errors(dict(config)), key=lambda error: list(map(str, error.path)))
-    mistakes = [f"- {'.'.join(map(str, error.path)) or 'whole'}: {error.message:.300}" for error in found]
+    mistakes = [f"- {'.'.join(map(str, error.path)) or 'whole'}: {_why(error):.300}" for error in found]
     if mistakes:
         listed = "\n".join(mistakes)
         raise UserError(
             f"the configuration of {verb} has {len(mistakes)} mistakes:\n{listed}\nSee afrel {verb} --schema"
         )
     return to_toml(anchor(config, root))
+
+
+def _why(error: Any) -> str:
+    """Return what is wrong with a value; of one that may also be null, what is wrong with it as it was meant."""
+    meant = [inner for inner in error.context or () if inner.validator != "type"]
+    return str((meant[0] if meant else error).message)
 
 
 @cache

@@ -19,6 +19,7 @@ from tests.review_app import tier_shop
 from tests.review_app.browser.english import english_texts
 from tests.review_app.browser.shop import PASSWORD, Shop, log_in
 from tests.review_app.chromium import SLOW
+from tests.review_app.run_shop import add_point, add_run, add_steps, training
 
 pytestmark = pytest.mark.browser
 
@@ -199,7 +200,43 @@ def test_a_new_account_logs_in_with_what_was_handed_over(browser: Browser, curat
         page.context.close()
 
 
-@pytest.mark.parametrize("path", ["/tiers", "/sql", "/accounts"])
+def test_a_run_is_watched_while_it_trains_and_its_chart_is_not_drawn_anew(browser: Browser, curated: Shop) -> None:
+    folder = add_run(curated.root, "run_3", at="12:00", method="grpo", status="running")
+    add_steps(folder, [{"step": n, "loss": 0.5, "reward": n / 40} for n in (5, 10)], total=40)
+    add_point(folder, 0, {"r_1": 1.0, "r_2": 1.0})
+    with training(folder):
+        page = opened(browser, curated, "eli", "/runs")
+        expect(page.get_by_text("10 of 40 steps.")).to_be_visible()
+        charts = page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")
+        expect(charts).to_have_count(3)
+        charts.first.evaluate("chart => { chart.isTheOneOfBefore = true; }")
+        add_steps(folder, [{"step": 15, "loss": 0.4, "reward": 0.5}], total=40)
+        add_point(folder, 15, {"r_1": 0.25, "r_2": 1.0}, rang=["r_1"])
+        expect(page.get_by_text("15 of 40 steps.")).to_be_visible()
+        expect(page.get_by_text("the alarm rang for 1 of the rules")).to_be_visible()
+        expect(charts).to_have_count(3)
+        assert charts.first.evaluate("chart => chart.isTheOneOfBefore === true")
+        assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    expect(page.get_by_text("It stopped before its last step.")).to_be_visible()
+    page.context.close()
+
+
+def test_a_report_opens_and_nothing_in_it_runs(browser: Browser, curated: Shop) -> None:
+    folder = add_run(curated.root, "run_2", at="11:00")
+    script = "<script>document.title = 'ran'</script>"
+    (folder / "report.html").write_text(f"<title>told</title><p>sofa</p>{script}<img src=/api/me onerror={script}>")
+    page = opened(browser, curated, "cleo", "/runs")
+    page.get_by_label("Find").fill("run_2")
+    page.keyboard.press("Enter")
+    with page.context.expect_page() as coming:
+        page.get_by_role("link", name="Open the report of").click()
+    report = coming.value
+    expect(report.get_by_text("sofa")).to_be_visible()
+    assert (report.title(), report.evaluate("window.origin")) == ("told", "null")
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", ["/tiers", "/sql", "/runs", "/accounts"])
 @pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "dark"), ("zh-CN", "light")])
 def test_pages_are_drawn_in_both_languages_and_themes(
     browser: Browser, curated: Shop, path: str, locale: str, scheme: str
