@@ -12,12 +12,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
 
 LABEL = {
     "grade": 2,
@@ -170,6 +174,18 @@ def chat_server(answer: Respond) -> Iterator[ChatService]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
+
+
+@contextmanager
+def served(seconds: float) -> Iterator[str]:
+    """Serve from a process of its own that answers after so many seconds; yield its base URL."""
+    words = [sys.executable, "-m", "benchmarks.chat_server", "--seconds", str(seconds)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
 
 
 def main() -> None:

@@ -1,17 +1,17 @@
 """What asking costs: requests a second and microseconds a request, beside a bare loop and two frameworks.
 
-    python benchmarks/evolution_overhead.py [--seconds 0.01,0.2] [--in-flight 1,64,512] [--repeats 5] [--json FILE]
+    python benchmarks/evolution_overhead.py [--minutes 11] [--seconds 0.01,0.2] [--in-flight 1,64,512] [--json FILE]
 
 A local server (asyncio, a process of its own) answers every request after a fixed time. Asked by: a bare loop of
 `AsyncOpenAI` with as many tasks as may be in flight, the same of aiohttp, our paid calls as `afrel label` makes them
 (ledger, synced spool, checked replies), distilabel and bespokelabs-curator, each in a process of its own; aiohttp and
-the frameworks in environments this script makes from PyPI, with the versions below. The ways take turns, so that a
-slower hour of the machine is nobody's alone.
+the frameworks in environments this script makes from PyPI before its time begins, with the versions below.
 
-A rate is that of the requests past a first small run, so what a framework takes to start is not counted against it but
+Every way is run once at every size, the ways taking turns, so that a slower minute of the machine is nobody's alone;
+then again, the frameworks at most twice, as long as the minutes last: a run that would outlast them is not begun. A
+rate is that of the requests past a first small run, so what a framework takes to start is not counted against it but
 told beside it. Overhead is the time a request took over what the server makes it wait: in_flight / rate - reply time,
-per request in flight; CPU is that of the asking process. `--memory N` asks N more by our paid calls alone and tells
-how its peak memory differs from that of N / 10.
+per request in flight; CPU is that of the asking process. How memory grows with a run: `overhead_memory.py`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.chat_server import served  # noqa: E402
 from benchmarks.latency import Report, machine, machine_line  # noqa: E402
 
 PINNED = {
@@ -38,10 +40,28 @@ PINNED = {
     "distilabel": ["distilabel[openai]==1.5.3", "openai==1.109.1", "requests==2.34.2"],
     "curator": ["bespokelabs-curator==0.1.31"],
 }
-WAYS = ("openai", "aiohttp", "afrel", "distilabel", "curator")
-SECONDS_A_RUN = 8.0  # what a run should take at the rate the server allows
+WAYS = {"openai": 5, "aiohttp": 5, "afrel": 5, "distilabel": 2, "curator": 2}  # and how often each is run at most
+SECONDS_A_RUN = 4.0  # what a run should take at the rate the server allows
 MOST_A_SECOND = 1000.0  # what two cores bear, about
-LEAST, MOST = 60, 12_000  # requests a run
+MOST_SECONDS = 300  # of a run
+LEAST, MOST = 24, 6_000  # requests a run
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long a reply takes, and how many requests are out at a time."""
+
+    seconds: float
+    in_flight: int
+
+    @property
+    def n(self) -> int:
+        """Requests of the large run."""
+        rate = min(self.in_flight / self.seconds, MOST_A_SECOND)
+        return int(min(MOST, max(LEAST, 4 * self.in_flight, SECONDS_A_RUN * rate)))
+
+
+Runs = dict[Size, dict[str, list[dict[str, Any]]]]
 
 
 def main() -> None:
@@ -49,43 +69,52 @@ def main() -> None:
     given = _arguments()
     report = Report("evolution-overhead")
     ways = [way for way in WAYS if way not in given.without.split(",")]
+    sizes = [Size(float(s), int(n)) for s in given.seconds.split(",") for n in given.in_flight.split(",")]
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         found = machine(Path(folder))
         report.put("machine", **found)
         report.say(machine_line(found))
         pythons = {way: _python_of(way, given.venvs, report) for way in ways}
-        for seconds in map(float, given.seconds.split(",")):
-            with _server(seconds) as url:
-                for in_flight in map(int, given.in_flight.split(",")):
-                    _measure(pythons, url, seconds, in_flight, given.repeats, Path(folder), report)
-        if given.memory:
-            _measure_memory(given.memory, Path(folder), report)
+        runs = _measure(pythons, sizes, Path(folder), until=time.monotonic() + 60 * given.minutes)
+    for size in sizes:
+        _tell(size, runs[size], report)
     if given.json:
         report.write(given.json)
+
+
+def _measure(pythons: dict[str, str], sizes: list[Size], folder: Path, *, until: float) -> Runs:
+    """Run every way at every size once, and again while there is time."""
+    runs: Runs = {size: {way: [] for way in pythons} for size in sizes}
+    took: dict[tuple[Size, str], float] = {}
+    failed: set[tuple[Size, str]] = set()
+    for number in range(max(WAYS.values())):
+        for seconds in dict.fromkeys(size.seconds for size in sizes):
+            with served(seconds) as url:
+                for size, (way, python) in product(sizes, pythons.items()):
+                    place, began = (size, way), time.monotonic()
+                    is_due = size.seconds == seconds and number < WAYS[way] and place not in failed
+                    if not is_due or began + took.get(place, 0.0) > until:
+                        continue
+                    told = _run(way, python, url, size.in_flight, min(2 * size.in_flight, size.n // 2), size.n, folder)
+                    took[place] = time.monotonic() - began
+                    if told is None:
+                        failed.add(place)
+                    else:
+                        runs[size][way].append(told)
+                    print(f"  {way} {size} {took[place]:.0f} s", file=sys.stderr, flush=True)
+    return runs
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", default="0.01,0.2", help="how long a reply takes")
     parser.add_argument("--in-flight", default="1,64,512", help="requests at a time")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each way at each size")
+    parser.add_argument("--minutes", type=float, default=11.0, help="no run is begun that would outlast them")
     parser.add_argument("--without", default="", help="ways to leave out, separated by commas")
-    parser.add_argument("--memory", type=int, default=0, help="requests of the memory run; 0 leaves it out")
     parser.add_argument("--venvs", type=Path, default=Path(tempfile.gettempdir()) / "overhead", help="environments")
     parser.add_argument("--dir", type=Path, help="where spools go meanwhile")
     parser.add_argument("--json", type=Path, help="write the figures there")
     return parser.parse_args()
-
-
-@contextmanager
-def _server(seconds: float) -> Iterator[str]:
-    words = [sys.executable, "-m", "benchmarks.chat_server", "--seconds", str(seconds)]
-    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.stdin.close()
 
 
 def _python_of(way: str, venvs: Path, report: Report) -> str:
@@ -100,23 +129,9 @@ def _python_of(way: str, venvs: Path, report: Report) -> str:
     return str(python)
 
 
-def _measure(
-    pythons: dict[str, str],
-    url: str,
-    seconds: float,
-    in_flight: int,
-    repeats: int,
-    folder: Path,
-    report: Report,
-) -> None:
-    n = int(min(MOST, max(LEAST, 4 * in_flight, SECONDS_A_RUN * min(in_flight / seconds, MOST_A_SECOND))))
-    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in pythons}
-    for _ in range(repeats):
-        for way, python in pythons.items():
-            told = _run(way, python, url, in_flight, min(2 * in_flight, n // 2), n, folder)
-            if told is not None:
-                runs[way].append(told)
-    report.say(f"replies after {seconds * 1000:g} ms, {in_flight} in flight, {n:,} requests, {repeats} runs each:")
+def _tell(size: Size, runs: dict[str, list[dict[str, Any]]], report: Report) -> None:
+    seconds, in_flight = size.seconds, size.in_flight
+    report.say(f"replies after {seconds * 1000:g} ms, {in_flight} in flight, {size.n:,} requests a run:")
     bare = [one["rate"] for one in runs.get("openai", [])]
     for way, finished in runs.items():
         if not finished:
@@ -130,7 +145,7 @@ def _measure(
         beside = rate / statistics.median(bare) if bare else None
         report.put(
             f"{way} {seconds} {in_flight}",
-            n=n,
+            n=size.n,
             rates=rates,
             rate=rate,
             overhead_us=overhead,
@@ -141,8 +156,8 @@ def _measure(
         )
         share = "" if beside is None else f", {beside:.2f} of the bare loop"
         report.say(
-            f"  {way:<11} {rate:8.1f} requests/s ({rates[0]:.1f} to {rates[-1]:.1f}), {overhead:8.0f} µs over the "
-            f"server's time, {cpu:6.0f} µs CPU, start {start:.1f} s{share}"
+            f"  {way:<11} {rate:8.1f} requests/s ({rates[0]:.1f} to {rates[-1]:.1f}, {len(rates)} runs), "
+            f"{overhead:8.0f} µs over the server's time, {cpu:6.0f} µs CPU, start {start:.1f} s{share}"
         )
 
 
@@ -163,9 +178,9 @@ def _run(way: str, python: str, url: str, in_flight: int, few: int, many: int, f
     }
     words = [python, script, way, url, str(in_flight), str(few), str(many)]
     try:
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS)
     except subprocess.TimeoutExpired:
-        print(f"  {way} took over 900 s", file=sys.stderr)
+        print(f"  {way} took over {MOST_SECONDS} s", file=sys.stderr)
         return None
     if done.returncode:
         print(f"  {way} failed: {done.stderr.strip()[-2000:]}", file=sys.stderr)
@@ -186,29 +201,6 @@ def _token_files(python: str) -> Path:
     """Return where litellm, which curator brings, keeps the files of tiktoken's encodings."""
     site = Path(python).parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     return site / "litellm" / "litellm_core_utils" / "tokenizers"
-
-
-def _measure_memory(n: int, folder: Path, report: Report) -> None:
-    """Tell how the peak memory of a run grows with its length."""
-    peaks = {}
-    with _server(0.01) as url:
-        for size in (n // 10, n):
-            words = [
-                sys.executable,
-                str(ROOT / "benchmarks" / "overhead_rivals.py"),
-                "afrel",
-                url,
-                "64",
-                "0",
-                str(size),
-            ]
-            environment = {**os.environ, "BENCH_DIR": str(folder), "PYTHONPATH": str(ROOT)}
-            done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-            peaks[size] = json.loads(done.stdout.strip().splitlines()[-1])["peak_mib"]
-    report.put("memory", **{str(size): peak for size, peak in peaks.items()})
-    report.say(
-        "peak memory of the asking process: " + ", ".join(f"{s:,} requests {p:.0f} MiB" for s, p in peaks.items())
-    )
 
 
 if __name__ == "__main__":

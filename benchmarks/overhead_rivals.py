@@ -86,8 +86,11 @@ async def _by_tasks(ask: Callable[[int], Any], first: int, n: int, in_flight: in
     return sum(await asyncio.gather(*(work() for _ in range(in_flight))))
 
 
-def ask_afrel(url: str, first: int, n: int, in_flight: int) -> int:
-    """What `afrel label` does with a server: ledger, synced spool, checked replies, adapting pace."""
+def ask_afrel(url: str, first: int, n: int, in_flight: int, note: Callable[[int], None] | None = None) -> int:
+    """What `afrel label` does with a server: ledger, synced spool, checked replies, adapting pace.
+
+    `note` takes how many replies are there, after each.
+    """
     from pathlib import Path
 
     from evolution.calls.llm import Message, Request
@@ -109,8 +112,10 @@ def ask_afrel(url: str, first: int, n: int, in_flight: int) -> int:
         tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder,
         Calls(llm, folder=Path(folder), run_id="run_0", held={}, ceiling=in_flight) as calls,
     ):
-        for _, answer in calls.ask_all(ask(number) for number in range(first, first + n)):
+        for place, (_, answer) in enumerate(calls.ask_all(ask(number) for number in range(first, first + n)), 1):
             n_good += answer.text is not None
+            if note is not None:
+                note(place)
     return n_good
 
 

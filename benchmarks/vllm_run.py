@@ -28,11 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.command_line import CommandLine  # noqa: E402
 from storage.clock import now  # noqa: E402
 
 PORT, MODEL, N_EXAMPLES, MAX_CLUSTERS = 8093, "tiny", 1200, 16
+UP_SECONDS = 1800  # on two cores that others use as well
 IN_THE_WAY = ("torchvision", "torchaudio", "torchcodec")
-PASSWORD = "a password for a benchmark"
 CALLS = (
     "select role, case when failure is null then 'answered' else split_part(failure, ': ', 1) end as outcome, "
     "count(*) as n, sum(n_prompt_tokens) as prompt_tokens, sum(n_completion_tokens) as reply_tokens, "
@@ -72,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     out: Path = options.out.resolve()
     shop, model, log = out / "shop", out / "model", Log()
-    afrel = Afrel(out, shop)
+    afrel = CommandLine(out / "home", shop)
     if not (model / "model.safetensors").exists():
         shutil.rmtree(out, ignore_errors=True)
         make_shop(afrel, out)
@@ -89,43 +90,14 @@ def main() -> None:
     (options.log or out / "vllm.md").write_text("\n".join(log.lines), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Afrel:
-    """The command line, with keys of its own."""
-
-    out: Path
-    shop: Path
-
-    def __call__(self, *words: str, account: str | None = "root") -> subprocess.CompletedProcess[str]:
-        home = self.out / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        password = home / "password"
-        if not password.exists():
-            password.touch(mode=0o600)
-            password.write_text(PASSWORD, encoding="utf-8")
-        env = {**os.environ, "AFREL_HOME": str(home), "AFREL_PASSWORD_FILE": str(password), "PYTHONPATH": str(ROOT)}
-        front = [] if words[0] == "init" else ["-w", str(self.shop), *(["--as", account] if account else [])]
-        return subprocess.run(
-            [sys.executable, "-m", "afrel", *front, *words], env=env, capture_output=True, text=True, cwd=self.out
-        )
-
-    def sure(self, *words: str, account: str | None = "root") -> str:
-        """Run a verb that must succeed; return what it printed."""
-        done = self(*words, account=account)
-        if done.returncode:
-            raise SystemExit(f"afrel {' '.join(words)}:\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-
-def make_shop(afrel: Afrel, out: Path) -> None:
+def make_shop(afrel: CommandLine, out: Path) -> None:
     """Make a workspace of the bundled sample with the seed's judgments, mined rules and lexical candidates."""
     files = ROOT / "samples" / "homeware-data"
     names = sorted({name for line in (files / "docs.jsonl").open(encoding="utf-8") for name in json.loads(line)})
     fields = "".join(f",field.{name}={name}" for name in names if name not in ("doc_id", "title", "body"))
     pair = "query_id=query_id,query=query,doc_id=doc_id,split=split"
     out.mkdir(parents=True, exist_ok=True)
-    afrel.sure("init", str(afrel.shop), "--guideline", str(files.parent / "guideline.md"))
-    afrel.sure("account", "add", "root", "--role", "admin", account=None)
+    afrel.init("--guideline", str(files.parent / "guideline.md"))
     afrel.sure("ingest", str(files / "docs.jsonl"), "--map", "doc_id=doc_id,title=title,body=body" + fields)
     afrel.sure("ingest", str(files / "pairs.csv"), "--map", pair)
     afrel.sure("ingest", str(files / "seed.csv"), "--map", pair + ",grade=grade")
@@ -133,20 +105,20 @@ def make_shop(afrel: Afrel, out: Path) -> None:
     afrel.sure("approve", "--all", "--min-accuracy", "0.6", "--min-votes", "3")
 
 
-def proposals_of(afrel: Afrel) -> list[dict[str, Any]]:
+def proposals_of(afrel: CommandLine) -> list[dict[str, Any]]:
     """Label by `lexical`, and return what it proposes for the disagreements with the seed."""
     afrel.sure("label")
     proposals: list[dict[str, Any]] = json.loads(afrel.sure("mine", "--from", "disagreements", "--json"))["proposals"]
     return proposals
 
 
-def train(afrel: Afrel, model: Path, *, seconds: float) -> None:
+def train(afrel: CommandLine, model: Path, *, seconds: float) -> None:
     """Train the model that is to be served; leaves the shop labelled by `lexical`."""
     from benchmarks.served.model import label_examples, mining_examples, train_chat_model
     from storage.store import Store
     from storage.workspace import Workspace
 
-    with Store.connect(Workspace.find(afrel.shop)) as store:
+    with Store.connect(Workspace.find(afrel.workspace)) as store:
         examples = label_examples(store, N_EXAMPLES)  # what lexical has labelled is no work any more
         rules = mining_examples(store, proposals_of(afrel), MAX_CLUSTERS)
     print(f"{len(examples)} labelling and {len(rules)} mining examples", file=sys.stderr)
@@ -191,6 +163,7 @@ def serving(environment: Path, model: Path, out: Path, log: Log) -> Iterator[str
     words = [
         "serve", str(model), "--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(PORT),
         "--dtype", "float32", "--max-model-len", "3000", "--max-num-seqs", "16", "--max-logprobs", "20",
+        "--enforce-eager",  # compiling takes longer than all that is asked of so small a model
     ]  # fmt: skip
     env = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
     started, url = time.monotonic(), f"http://127.0.0.1:{PORT}/v1"
@@ -199,7 +172,7 @@ def serving(environment: Path, model: Path, out: Path, log: Log) -> Iterator[str
         server = subprocess.Popen([str(environment / "bin" / "vllm"), *words], env=env, stdout=told, stderr=told)
         try:
             while not _answers(f"{url}/models"):
-                if server.poll() is not None or time.monotonic() - started > 600:
+                if server.poll() is not None or time.monotonic() - started > UP_SECONDS:
                     tail = (out / "vllm.log").read_text(encoding="utf-8", errors="replace")[-3000:]
                     raise SystemExit(f"vLLM did not come up:\n{tail}")
                 time.sleep(1)
@@ -229,7 +202,7 @@ def configure(shop: Path, url: str) -> None:
     path.write_text(f"{kept}{table}timeout_seconds = 300\n", encoding="utf-8")
 
 
-def run_verbs(afrel: Afrel, log: Log, *, n_pairs: int) -> None:
+def run_verbs(afrel: CommandLine, log: Log, *, n_pairs: int) -> None:
     """Run the verbs and note what each printed; then what the store counts of the calls."""
     mine = ("mine", "--from", "disagreements", "--provider", "openai", "--max-clusters", str(MAX_CLUSTERS))
     label = ("label", "--provider", "openai", "--limit", str(n_pairs), "--concurrency", "16")
@@ -246,7 +219,8 @@ def run_verbs(afrel: Afrel, log: Log, *, n_pairs: int) -> None:
         seconds[words[0]] = seconds.get(words[0], 0.0) + took
         log.say(f"`afrel {' '.join(words)}` ({took:.1f} s, exit {done.returncode})")
         log.block(done.stdout + done.stderr)
-    rows: list[Mapping[str, Any]] = json.loads(afrel.sure("sql", CALLS.format(since=since), "--json"))
+    counted = afrel.sure("sql", CALLS.format(since=since), "--json", "--seconds", "300")
+    rows: list[Mapping[str, Any]] = json.loads(counted)
     log.say("What the store says of the calls:")
     names = list(rows[0]) if rows else []
     table = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]

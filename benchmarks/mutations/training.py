@@ -9,10 +9,7 @@ sees them more often. The grades of dev are the source's own.
 from __future__ import annotations
 
 import json
-import os
 import random
-import secrets
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +19,12 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.command_line import CommandLine
 from benchmarks.mutations.checks import Tried
 from curation.intervals import Interval, mean_interval
 from curation.near_duplicates import find_leaks
 from evolution.mutations import Effect
 
-ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("none", "confirmed", "eliminated")
 SOURCE = "mutation-benchmark"
 VISITS = 9000  # of rows, in every arm
@@ -54,7 +51,7 @@ class Trained:
     @property
     def interval(self) -> Interval | None:
         """Student's 95% interval over seeds."""
-        return mean_interval(self.mean, variance(self.macro_f1), len(self.macro_f1)) if len(self.macro_f1) > 1 else None
+        return _interval(self.macro_f1)
 
 
 def train_arms(
@@ -105,10 +102,14 @@ def table(done: Sequence[Trained]) -> str:
     none = done[0]
     for one in done:
         gains = [value - other for value, other in zip(one.macro_f1, none.macro_f1, strict=True)]
-        gain = "" if one is none else _shown(fmean(gains), mean_interval(fmean(gains), variance(gains), len(gains)))
+        gain = "" if one is none else _shown(fmean(gains), _interval(gains))
         steps = "/".join(map(str, sorted(set(one.n_steps))))
         lines.append(f"| {one.arm} | {one.n_rows} | {steps} | {_shown(one.mean, one.interval)} | {gain} |")
     return "\n".join(lines)
+
+
+def _interval(values: Sequence[float]) -> Interval | None:
+    return mean_interval(fmean(values), variance(values), len(values)) if len(values) > 1 else None
 
 
 def _shown(value: float, interval: Interval | None) -> str:
@@ -157,28 +158,21 @@ def _train_arm(
     epochs: int,
 ) -> Trained:
     out.mkdir(parents=True)
-    password = out / "password"
-    password.touch(mode=0o600)
-    password.write_text(secrets.token_urlsafe(16))
-    env = {**os.environ, "AFREL_HOME": str(out / "home"), "AFREL_PASSWORD_FILE": str(password)}
-    shop = _Shop(out / "workspace", env)
-    shop.run(None, "init", str(shop.folder), "--scale", scale)
-    shop.run(None, "account", "add", "root", "--role", "admin")
-    for name, role in (("cleo", "curator"), ("dora", "adjudicator")):
-        shop.run("root", "account", "add", name, "--role", role)
-    shop.ingest(base, out / "base.jsonl", "base")
+    afrel = CommandLine(out / "home", out / "workspace")
+    afrel.init("--scale", scale, cleo="curator", dora="adjudicator")
+    _ingest(afrel, base, out / "base.jsonl", "base")
     if extra:
-        shop.ingest(extra, out / "extra.jsonl", SOURCE)
-    shop.run("cleo", "snapshot")
-    shop.run("dora", "sign")
+        _ingest(afrel, extra, out / "extra.jsonl", SOURCE)
+    afrel.sure("snapshot", account="cleo")
+    afrel.sure("sign", account="dora")
     config = out / "sft.toml"
     config.write_text("".join(f"{name} = {value}\n" for name, value in (MODEL | {"epochs": epochs}).items()))
     scores, steps = [], []
     for seed in seeds:
-        result = json.loads(shop.run("root", "train", "sft", "--config", str(config), "--seed", str(seed), "--json"))
+        result = json.loads(afrel.sure("train", "sft", "--config", str(config), "--seed", str(seed), "--json"))
         steps.append(int(result["n_steps"]))
         run_id = Path(result["directory"]).name
-        found = json.loads(shop.run("root", "evaluate", run_id, "--split", "dev", "--json"))
+        found = json.loads(afrel.sure("evaluate", run_id, "--split", "dev", "--json"))
         scores.append(_macro_f1(found))
         print(f"{arm} seed {seed}: macro-F1 {scores[-1]:.3f}, {steps[-1]} steps", file=sys.stderr)
     return Trained(arm, sum(row["split"] == "train" for row in base) + len(extra), tuple(steps), tuple(scores))
@@ -189,30 +183,9 @@ def _macro_f1(found: Any) -> float:
     return float(next(one["value"] for one in measures if one["metric"] == "macro_f1"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Shop:
-    """A throw-away workspace, driven by the command line."""
-
-    folder: Path
-    env: Mapping[str, str]
-
-    def run(self, account: str | None, *words: str) -> str:
-        front = [] if words[0] == "init" else ["-w", str(self.folder)]
-        front += ["--as", account] if account else []
-        done = subprocess.run(
-            [sys.executable, "-m", "afrel", *front, *words],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env=dict(self.env),
-        )
-        if done.returncode != 0:
-            sys.exit(f"afrel {' '.join([*front, *words])} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def ingest(self, rows: Sequence[Mapping[str, Any]], file: Path, source: str) -> None:
-        names = sorted({name for row in rows for name in row if name.startswith("field_")})
-        roles = "query=query,title=title,body=body,grade=grade,split=split"
-        roles += "".join(f",field.{name.removeprefix('field_')}={name}" for name in names)
-        file.write_text("".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        self.run("cleo", "ingest", str(file), "--map", roles, "--source", source)
+def _ingest(afrel: CommandLine, rows: Sequence[Mapping[str, Any]], file: Path, source: str) -> None:
+    names = sorted({name for row in rows for name in row if name.startswith("field_")})
+    roles = "query=query,title=title,body=body,grade=grade,split=split"
+    roles += "".join(f",field.{name.removeprefix('field_')}={name}" for name in names)
+    file.write_text("".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    afrel.sure("ingest", str(file), "--map", roles, "--source", source, account="cleo")
