@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Its id, as `afrel jobs` lists it.")]
 LINES_SHOWN = 12
-LOOK_SECONDS = 0.3
-START_SECONDS = 10.0
 
 jobs = typer.Typer(name="jobs", help="Verbs that run by themselves.", rich_markup_mode=None, add_completion=False)
 
@@ -96,24 +93,18 @@ def wait(
     timeout: Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Give up after so long.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Wait until a job has ended, then show it. Exit status 0 when it finished, 1 when not, 3 when time is up.
+    """Follow a job until it has ended, then show it. Exit status 0 when it finished, 1 when not, 3 when time is up.
 
     Example: afrel -w shop jobs wait job_4c1f09ab32
     """
+    from storage.jobs.following import follow, to_stderr
     from storage.jobs.line import OPEN, JobStatus
+    from storage.progress_bar import progress_bar
 
-    give_up_at = float("inf") if timeout is None else time.monotonic() + timeout
-    start_at = 0.0
-    while True:
-        with _line(ctx) as line:
-            if time.monotonic() >= start_at:  # a runner takes a second to claim its job: not one at every look
-                line.start_waiting()
-                start_at = time.monotonic() + START_SECONDS
-            row = line.find(job)
-            if row.status not in OPEN or time.monotonic() > give_up_at:
-                _show(line, row, n_lines=LINES_SHOWN, as_json=as_json)
-                break
-        time.sleep(LOOK_SECONDS)
+    with progress_bar() as show:
+        row = follow(ctx.obj, job, from_start=False, tell=to_stderr, show=show, timeout=timeout)
+    with _line(ctx) as line:
+        _show(line, row, n_lines=LINES_SHOWN, as_json=as_json)
     if row.status != JobStatus.FINISHED:
         raise typer.Exit(3 if row.status in OPEN else 1)
 
@@ -121,6 +112,8 @@ def wait(
 @jobs.command()
 def cancel(ctx: typer.Context, job: JobArgument) -> None:
     """Cancel a job: out of the line, or ended; it is asked first and killed after ten seconds. What it kept stays.
+
+    One that was lost is let go of: it will not be resumed.
 
     Example: afrel -w shop jobs cancel job_4c1f09ab32
     """
@@ -133,7 +126,7 @@ def cancel(ctx: typer.Context, job: JobArgument) -> None:
         status = cancel_job(line, job)
     if status in OPEN:
         raise UserError(f"{job} does not end. See what it says: afrel jobs show {job}")
-    print(f"{job} is {status}" if was in OPEN else f"nothing to do: {job} is {status}")
+    print(f"{job} is {status}" if status != was else f"nothing to do: {job} is {status}")
 
 
 @jobs.command()
@@ -148,6 +141,31 @@ def resume(ctx: typer.Context, job: JobArgument) -> None:
         line.start_waiting()
         status = line.find(job).status
     print(f"{job} is in the line again" if is_resumed else f"nothing to do: {job} is {status}")
+
+
+@jobs.command()
+def prune(
+    ctx: typer.Context,
+    days: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Those that ended before so many days.")] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which would go; remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the folders of jobs that ended long ago, with their logs; what ran and how it ended stays in the list.
+
+    Example: afrel -w shop jobs prune --days 30
+    """
+    from storage.jobs.pruning import prune as prune_folders
+
+    with _line(ctx) as line:
+        gone = prune_folders(line, days=days, is_dry=dry_run)
+    n_bytes = sum(one.n_bytes for one in gone)
+    if as_json:
+        told = [{"job_id": one.job_id, "status": one.status, "n_bytes": one.n_bytes} for one in gone]
+        print(json.dumps({"is_dry": dry_run, "n_bytes": n_bytes, "removed": told}))
+    elif not gone:
+        print(f"nothing to do: no job that ended over {days:g} days ago has a folder")
+    else:
+        print(f"{'would remove' if dry_run else 'removed'} {len(gone)} folders, {n_bytes / 1000:,.0f} kB")
 
 
 def tell_queued(job_id: str, *, as_json: bool) -> None:

@@ -153,14 +153,20 @@ class JobLine:
         return True
 
     def ask_to_cancel(self, job_id: str) -> JobRow:
-        """Cancel a job that waits, or leave word for the runner of one that runs; return it as it stands then."""
+        """Cancel a job that waits, or leave word for the runner of one that runs; return it as it stands then.
+
+        One that was known to be lost is let go of; that a running one is lost is told first.
+        """
         with self._locked():
+            was_lost = self.find(job_id).status == JobStatus.LOST
             self._settle()
             job = self.find(job_id)
             if job.status == JobStatus.RUNNING:
                 self.folder(job_id).ask_to_cancel()
             elif job.status == JobStatus.QUEUED:
                 self._set(job, JobStatus.CANCELLED, finished_at=str(now()))
+            elif was_lost:
+                self._set(job, JobStatus.CANCELLED)
             return self.find(job_id)
 
     def note_cancelled(self, job_id: str) -> None:

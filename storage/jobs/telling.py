@@ -38,17 +38,22 @@ def in_line(job: JobRow) -> str:
 def in_full(line: JobLine, job: JobRow, *, n_lines: int) -> dict[str, Any]:
     """Return all there is to say of a job: its row, why it ended, its progress, the ends of its log and its result."""
     folder = line.folder(job.job_id)
-    progress = read_progress(folder.progress)
-    if job.run_id:  # a trainer writes how far it is beside its run
-        progress = read_progress(line.root / "runs" / job.run_id / "progress.json") or progress
     return {
         **in_short(job),
         "why": why(job),
-        "progress": progress,
+        "progress": progress_of(line, job),
         "folder": str(folder.path),
         "log": folder.last_lines(n_lines),
         "result": folder.last_result(n_lines) if job.status not in OPEN else [],
     }
+
+
+def progress_of(line: JobLine, job: JobRow) -> dict[str, Any] | None:
+    """Return how far a job says it is, None before it says anything."""
+    progress = read_progress(line.folder(job.job_id).progress)
+    if job.run_id:  # a trainer writes how far it is beside its run
+        progress = read_progress(line.root / "runs" / job.run_id / "progress.json") or progress
+    return progress
 
 
 def why(job: JobRow) -> str | None:

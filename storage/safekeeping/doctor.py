@@ -12,6 +12,7 @@ import duckdb
 
 from storage.process.table_columns import own_ids
 from storage.safekeeping import doctor_files, doctor_rows
+from storage.safekeeping.doctor_jobs import lost_jobs
 from storage.safekeeping.erasure_scope import came_back
 from storage.safekeeping.finding import Finding, Severity
 from storage.safekeeping.id_checks import wrong_ids
@@ -36,6 +37,7 @@ def examine(connection: duckdb.DuckDBPyConnection, *, root: Path) -> list[Findin
         *doctor_rows.rows_of_the_future(connection),
         *came_back(connection),
         *doctor_rows.unfinished_runs(connection, root),
+        *lost_jobs(connection, root),
         *doctor_files.snapshots(connection, root),
         *doctor_files.spools(root),
         *doctor_files.scratch(root),

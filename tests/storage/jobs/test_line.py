@@ -69,6 +69,7 @@ def test_after_a_restart_of_the_machine_a_running_job_is_lost_though_its_number_
     line._store.update_job(job_id, status="running", **then)
     assert line.ask_to_cancel(job_id).status == "lost"
     assert why(line.find(job_id)) == "the machine was started anew while it ran"
+    assert line.ask_to_cancel(job_id).status == "cancelled"  # nobody will go on with it
 
 
 def test_a_job_on_another_host_is_left_alone_and_counted(line: JobLine) -> None:

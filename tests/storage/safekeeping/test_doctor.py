@@ -420,3 +420,22 @@ def test_ids_are_made_as_the_verbs_make_them(afrel: Afrel, tmp_path: Path) -> No
         found = [finding for finding in examine(connection, root=copy) if finding.is_fault]
     assert all(n_checked.values()), n_checked
     assert found == []
+
+
+def test_a_lost_job_is_found_until_it_is_resumed_or_let_go_of(shop: Shop) -> None:
+    """Noted as lost, running without a folder, or running with a folder that nobody holds; not so elsewhere's."""
+    root, connection = shop
+    dead, elsewhere = f"{platform.node()}/another boot/1/2", "another-host/boot/1/2"
+    jobs = [
+        {"job_id": name, "verb": "status", "fields": "{}", "status": status, "created_at": now(), "process": process}
+        for name, status, process in (
+            ("job_a", "lost", dead), ("job_b", "running", dead), ("job_c", "running", dead),
+            ("job_d", "running", elsewhere), ("job_e", "cancelled", dead), ("job_f", "queued", None),
+        )
+    ]  # fmt: skip
+    made.insert(connection, "jobs", jobs)
+    for name in ("job_c", "job_d"):
+        (root / "jobs" / name).mkdir(parents=True)
+    (found,) = faults(shop)
+    assert (found.n, found.example, found.severity) == (3, "job_a", Severity.LEFT_OVER)
+    assert "afrel jobs resume" in found.mend and "afrel jobs cancel" in found.mend
