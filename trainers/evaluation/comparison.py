@@ -106,10 +106,10 @@ def rule_differences(
         for rule_id in dict.fromkeys(cited):
             places.setdefault(rule_id, []).append(at)
     found = []
-    for rule_id, at in places.items():
-        paired = mcnemar(a_right[at], b_right[at])
-        means = float(a_right[at].mean()), float(b_right[at].mean())
-        found.append(RuleDifference(rule_id, len(at), *means, paired.n_only_a, paired.n_only_b, paired.p))
+    for rule_id, cites in places.items():
+        paired = mcnemar(a_right[cites], b_right[cites])
+        means = float(a_right[cites].mean()), float(b_right[cites].mean())
+        found.append(RuleDifference(rule_id, len(cites), *means, paired.n_only_a, paired.n_only_b, paired.p))
     return sorted(found, key=lambda one: (one.b - one.a, -one.n, one.rule_id))
 
 
@@ -117,8 +117,8 @@ def _difference(a: DrawnMetric, b: DrawnMetric) -> Difference:
     changed = b.resampled - a.resampled
     defined = changed[~np.isnan(changed)]
     if np.isnan(a.value) or np.isnan(b.value) or not len(defined):
-        known = (None if np.isnan(one.value) else float(one.value) for one in (a, b))
-        return Difference(a.metric, *known, None, None, None, None, a.n)
+        of_a, of_b = (None if np.isnan(one.value) else float(one.value) for one in (a, b))
+        return Difference(a.metric, of_a, of_b, None, None, None, None, a.n)
     # with one more on either side, so that no finite number of draws proves anything beyond doubt
     tail = min((defined <= 0).sum(), (defined >= 0).sum()) + 1
     p = min(1.0, 2 * float(tail) / (len(defined) + 1))

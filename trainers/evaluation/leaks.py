@@ -58,8 +58,8 @@ def _require_whole(run: RunDirectory, records: Sequence[Mapping[str, Any]]) -> N
     if "started_from" in earliest and "inherited" not in earliest:
         gone = earliest["started_from"]["run_id"]
         raise UserError(
-            f"{run.run_id} goes back to {gone}, whose folder is not under {run.path.parent}: nobody can say what it has "
-            f"seen. Bring its folder there, then: afrel evaluate {run.run_id}"
+            f"{run.run_id} goes back to {gone}, whose folder is not under {run.path.parent}: nobody can say what it "
+            f"has seen. Bring its folder there, then: afrel evaluate {run.run_id}"
         )
 
 

@@ -116,7 +116,7 @@ def drawn_metrics(
             DrawnMetric(f"auc_grade_{grade}", point_area[k], resampled_area[:, k], n_of_grade[k])
             for k, grade in enumerate(grades)
         ]
-        found.append(DrawnMetric("auc", mean_of_defined(point_area), mean_of_defined(resampled_area), n))
+        found.append(DrawnMetric("auc", float(mean_of_defined(point_area)), mean_of_defined(resampled_area), n))
     scores = predicted.astype(float) if probabilities is None else probabilities @ np.arange(n_grades)
     for name, values in (
         (f"ndcg@{NDCG_DEPTH}", ndcg_per_query(truth, scores, query, n_queries)),
@@ -184,7 +184,8 @@ def non_adjacent_error(confusion: Floats) -> Floats:
 
 def _distances(confusion: Floats) -> Ints:
     places = np.arange(confusion.shape[-1])
-    return np.abs(places[:, None] - places[None, :])
+    distances: Ints = np.abs(places[:, None] - places[None, :])
+    return distances
 
 
 def _share_where(confusion: Floats, is_meant: NDArray[np.bool_]) -> Floats:

@@ -43,9 +43,9 @@ def rule_recalls(
         for rule_id in dict.fromkeys(cited):
             places.setdefault(rule_id, []).append(at)
     found = []
-    for rule_id, at in sorted(places.items()):
-        _, query = np.unique([query_ids[place] for place in at], return_inverse=True)
-        right = is_right[at].astype(float)
+    for rule_id, cites in sorted(places.items()):
+        _, query = np.unique(np.array([query_ids[place] for place in cites]), return_inverse=True)
+        right = is_right[cites].astype(float)
         recall, n_queries = float(right.mean()), int(query.max()) + 1
         bound = TAIL ** (1 / n_queries)
         if recall in (0.0, 1.0):
@@ -54,5 +54,5 @@ def rule_recalls(
             draws = resample(n_queries, n_resamples, seed)
             ends = interval_of(draws @ np.bincount(query, weights=right) / (draws @ np.bincount(query)))
             low, high = (float(end) for end in ends if end is not None)
-        found.append(RuleRecall(rule_id, recall, low, high, len(at)))
+        found.append(RuleRecall(rule_id, recall, low, high, len(cites)))
     return tuple(found)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from storage.store import Store
-from trainers.evaluation.measure import Evaluation
 from trainers.evaluation.metrics import Measure
+
+if TYPE_CHECKING:
+    from trainers.evaluation.measure import Evaluation
 
 MODELS = ("run", "majority", "lexical")  # the order of columns
 ORDER = (
