@@ -1,5 +1,5 @@
 """What evolution is worth: `rules` against planted rules and real judgments, `funnel` where planted rules are lost,
-`mutations` against true effects.
+`mutations` against true effects, `instructions` against a labeller whose every word is known.
 
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py rules
     AFREL_DATA=/path/to/judgements python benchmarks/evolution_quality.py mutations --train
@@ -16,12 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import mutation_quality, rule_funnel, rule_quality
+from benchmarks import instruction_quality, mutation_quality, rule_funnel, rule_quality
 
 PARTS: dict[str, Callable[[], None]] = {
     "rules": rule_quality.main,
     "funnel": rule_funnel.main,
     "mutations": mutation_quality.main,
+    "instructions": instruction_quality.main,
 }
 
 

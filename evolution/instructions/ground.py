@@ -47,6 +47,15 @@ class Ground:
     rules: tuple[Rule, ...]
 
     @property
+    def gated(self) -> tuple[Slice, ...]:
+        """The slices no edit may make worse: those of rules. Without any rule, those of grades.
+
+        What one grade wins another may lose, and the objective weighs that; that a rule is forgotten it does not see.
+        """
+        of_rules = tuple(one for one in self.slices if one.is_rule)
+        return of_rules or self.slices
+
+    @property
     def pair_ids(self) -> list[str]:
         """The scored pairs."""
         return self.scored["pair_id"].to_list()
@@ -127,16 +136,17 @@ def _start(store: Store) -> tuple[Version, str | None]:
 
 
 def _slices(store: Store, scored: pl.DataFrame, truth: Truth, scale: Scale) -> tuple[Slice, ...]:
-    """Return the slices no edit may make worse: approved rules, or proposed ones before any is; and the grades."""
+    """Return the slices that are told apart: approved rules, or proposed ones before any is; and the grades."""
     book = store.read("rule_book").to_pylist()
     in_force = [row for row in book if row["status"] == "approved"] or [
         row for row in book if row["status"] == "proposed"
     ]
     rules = [Rule(row["rule_id"], row["text"], row["condition"], row["grade"]) for row in in_force]
     votes = _votes(rules, scored)
-    slices = [Slice(f"rule {rule.rule_id}", votes[:, column]) for column, rule in enumerate(rules)]
+    slices = [Slice(f"rule {rule.rule_id}", votes[:, column], is_rule=True) for column, rule in enumerate(rules)]
     slices += [
-        Slice(f"grade {grade}", np.asarray(truth.places == place, np.bool_)) for place, grade in enumerate(scale.values)
+        Slice(f"grade {grade}", np.asarray(truth.places == place, np.bool_), is_rule=False)
+        for place, grade in enumerate(scale.values)
     ]
     return tuple(slices)
 

@@ -88,7 +88,7 @@ def _print_ground(ground: Ground) -> None:
     n_train, n_dev = len(ground.ids_of(dev=False)), len(ground.ids_of(dev=True))
     print(
         f"{ground.start.instruction_id} (generation {ground.start.generation}, {len(ground.start.text)} characters) on "
-        f"{n_train} train and {n_dev} dev pairs, {len(ground.slices)} slices"
+        f"{n_train} train and {n_dev} dev pairs, {len(ground.gated)} slices"
     )
 
 

@@ -87,7 +87,7 @@ class Trials:
         sure = "surely" if rise.is_sure else "not surely more than chance"
         reason = (
             f"dev objective {rise.value:+.3f} ({rise.low:+.3f} to {rise.high:+.3f}, {sure}; n={rise.n}); "
-            f"none of {len(ground.slices)} slices regresses"
+            f"none of {len(ground.gated)} slices regresses"
         )
         return Verdict(True, reason, rise, said, self._contender(child, marks))
 
@@ -108,7 +108,7 @@ class Trials:
             return Verdict(False, f"no {split} pair was labelled under both", said=said)
         if why_not := self._no_better(parent, said, rows, rise, split):
             return Verdict(False, why_not, on_dev, said)
-        seen = changes(ground.slices, ground.truth.places, parent.said, said, rows if also is None else also)
+        seen = changes(ground.gated, ground.truth.places, parent.said, said, rows if also is None else also)
         if worse := regressions(seen):
             more = f", and {len(worse) - 1} more" if len(worse) > 1 else ""
             told = f"replay gate: {worse[0].told()}{more}; objective {rise.value:+.3f} on {split}"

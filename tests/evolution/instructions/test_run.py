@@ -108,6 +108,13 @@ def test_the_same_edit_without_the_rule_passes_train_so_the_gate_is_what_stopped
     assert outcome.gain is not None and "dev" in outcome.reason  # on to dev, where all queries are for towels
 
 
+def test_where_there_are_rules_the_grades_are_told_but_stop_no_edit(corner_shop: Store) -> None:
+    assert [one.name for one in seen(corner_shop).gated] == ["grade 0", "grade 1", "grade 2"]
+    ruled(corner_shop, TOWELS)
+    ground = seen(corner_shop)
+    assert [one.name for one in ground.gated] == [f"rule {TOWELS.rule_id}"] and len(ground.slices) == 4
+
+
 def test_every_operator_works_through_a_model_and_the_best_of_them_are_merged(
     corner_shop: Store, server: ChatServer, tmp_path: Path
 ) -> None:
