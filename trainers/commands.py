@@ -1,35 +1,18 @@
-"""Verbs of the trainers: train, evaluate, score."""
+"""Verbs of the trainers that ask a model: evaluate, score; and the options that several verbs share."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from storage.session import Session
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from pydantic import BaseModel
-
-    from storage.snapshots.manifest import Manifest
-    from trainers.dpo.material import Material
-
-
 N_EXPLANATIONS = 256  # each takes as many steps as it has tokens
-
-
-class Method(StrEnum):
-    SFT = "sft"
-    DAPT = "dapt"
-    DPO = "dpo"
-    GRPO = "grpo"
 
 
 class EvaluatedSplit(StrEnum):
@@ -47,185 +30,8 @@ PinsOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="M", help="tiny, a Hugging Face id, or a folder; default: tiny.")
 ]
-StartOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model", metavar="M", help="sft, dapt: tiny (default), a Hugging Face id, a folder, a run; dpo, grpo: a run."
-    ),
-]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A TOML file of flat keys.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def train(
-    ctx: typer.Context,
-    method: Annotated[Method, typer.Argument(help="How to train.")],
-    snapshot: SnapshotOption = None,
-    config: ConfigOption = None,
-    model: StartOption = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of weights and order.")] = None,
-    pins: PinsOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and resolve; train nothing.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema.")] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Verify, then leave it to a job: afrel jobs.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Train an answer-first model from a signed snapshot; a killed run goes on where it was.
-
-    Example: afrel -w shop train sft --snapshot snap_91be4c01d2aa --model tiny
-    """
-    from storage.people.accounts import Act
-    from trainers.forgetting.recalls import write_recalls
-    from trainers.prerequisites import find_snapshot, register_run, require_snapshot, tell
-    from trainers.runs.directory import find_run
-
-    session: Session = ctx.obj
-    if schema:
-        print(json.dumps(_configuration(method).model_json_schema(), ensure_ascii=False))
-        return
-    if pins is None:
-        session.allow(Act.TRAIN)
-    runs_dir = Path("runs").resolve() if pins else session.workspace.runs_dir
-    resolved = _read_configuration(method, config, {"model": model, "seed": seed}, runs_dir)
-    directory = find_snapshot(session, snapshot, pins)
-    manifest = require_snapshot(session, directory, pins, tiers=resolved.tiers)
-    if queue and not dry_run:
-        from trainers.queueing import queue_training
-
-        options = {"--model": model, "--seed": seed}
-        queue_training(session, method.value, directory, options, config=config, pins=pins, as_json=as_json)
-        return
-    resolved, key, trained = _plan(session, method, resolved, directory, manifest, runs_dir, pins)
-    if dry_run:
-        resolution = {"snapshot": manifest.snapshot_id, **resolved.model_dump(mode="json")}
-        print(json.dumps(resolution, ensure_ascii=False))
-        return
-    found = find_run(runs_dir, key)
-    if found is not None and found.read()["status"] == "finished":
-        if pins is None:
-            write_recalls(session, found)  # a run may have been killed when all but this was done
-        if as_json:
-            print(json.dumps({"nothing_to_do": True, "run_id": found.run_id, "directory": str(found.path)}))
-        else:
-            print(f"nothing to do: {found.run_id} trained this configuration on {manifest.snapshot_id}")
-        return
-    settings = {**resolved.model_dump(mode="json"), "snapshot_id": manifest.snapshot_id}
-    in_store = pins is None
-    with register_run(session, found, runs_dir, settings=settings, key=key, in_store=in_store) as (run, counts):
-        result = trained(run=run, tell=tell)
-        if in_store:
-            write_recalls(session, run)
-        counts.update(
-            n_rows=result.n_rows, n_steps=result.n_steps, snapshot_id=manifest.snapshot_id, method=method.value
-        )
-    if as_json:
-        print(json.dumps({**run.read()["result"], "directory": str(run.path)}, ensure_ascii=False))
-        return
-    print(f"{run.run_id} · {result.n_rows} rows · {result.n_steps} steps · {result.seconds:.0f} s" + _more(result))
-    tell(f"next: afrel {'train sft --model' if method is Method.DAPT else 'evaluate'} {run.run_id}")
-
-
-def _plan(
-    session: Session,
-    method: Method,
-    resolved: Any,
-    directory: Path,
-    manifest: Manifest,
-    runs_dir: Path,
-    pins: Path | None,
-) -> tuple[Any, str, Callable[..., Any]]:
-    """Return the configuration in full, the key of its run, and what trains it."""
-    from trainers.models.starting_point import find_start, open_grader
-
-    if method is Method.SFT:
-        from trainers.sft import train as sft
-
-        resolved = sft.size_config(resolved, manifest)
-        key = sft.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
-        return resolved, key, partial(sft.train, resolved, directory)
-    if method is Method.DAPT:
-        from trainers.dapt import train as dapt
-
-        key = dapt.run_key(resolved, manifest, find_start(runs_dir, resolved.model))
-        return resolved, key, partial(dapt.train, resolved, directory)
-    start = open_grader(runs_dir, resolved.model)
-    if method is Method.DPO:
-        from trainers.dpo import train as dpo
-
-        material = _material(session, start.run_id, has_edits=resolved.has_edits, pins=pins)
-        key = dpo.run_key(resolved, manifest, start, material)
-        return resolved, key, partial(dpo.train, resolved, directory, start, material)
-    from trainers.grpo import train as grpo
-
-    return resolved, grpo.run_key(resolved, manifest, start), partial(grpo.train, resolved, directory, start)
-
-
-def _more(result: Any) -> str:
-    """Return what a line of result says of a run beside its rows, steps and seconds."""
-    told = asdict(result)
-    parts = [
-        *([f"{told['n_prompts_cut']} prompts cut"] if told.get("n_prompts_cut") else []),
-        *([f"{told['n_completions_cut']} rationales cut"] if told.get("n_completions_cut") else []),
-    ]
-    for stage in told.get("stages") or ():
-        parts.append(f"tier {stage['tier']} to step {stage['last_step']}")
-    if "perplexity_after" in told:
-        parts.append(f"perplexity {told['perplexity_before']:.1f} to {told['perplexity_after']:.1f}")
-    if told.get("texts"):
-        parts.append(f"{told['texts']['n_leaking']} of {told['texts']['n_lines']} lines left out: they leak")
-    return "".join(f" · {part}" for part in parts)
-
-
-def _configuration(method: Method) -> type[BaseModel]:
-    """Return what `--config` of a method holds."""
-    if method is Method.SFT:
-        from trainers.sft.config import SftConfig
-
-        return SftConfig
-    if method is Method.DAPT:
-        from trainers.dapt.config import DaptConfig
-
-        return DaptConfig
-    if method is Method.DPO:
-        from trainers.dpo.config import DpoConfig
-
-        return DpoConfig
-    from trainers.grpo.config import GrpoConfig
-
-    return GrpoConfig
-
-
-def _read_configuration(method: Method, path: Path | None, overrides: Mapping[str, Any], runs_dir: Path) -> Any:
-    from trainers.dapt import config as dapt_config
-    from trainers.dpo import config as dpo_config
-    from trainers.grpo import config as grpo_config
-    from trainers.models.starting_point import is_from_tiny
-    from trainers.sft import config as sft_config
-
-    if method in (Method.SFT, Method.DAPT):
-        begins = sft_config if method is Method.SFT else dapt_config
-        return begins.read_config(path, overrides, is_tiny=partial(is_from_tiny, runs_dir))
-    goes_on = dpo_config if method is Method.DPO else grpo_config
-    return goes_on.read_config(path, overrides)
-
-
-def _material(session: Session, run_id: str, *, has_edits: bool, pins: Path | None) -> Material:
-    """Return what the store holds for a run to learn preferences from; UserError when it holds nothing."""
-    from storage.errors import UserError
-    from trainers.dpo.material import read_material
-
-    if pins is not None:
-        raise UserError(
-            "train dpo reads rollouts and edits from the workspace's store, and --pins is for training away from it. "
-            "Leave --pins out: afrel train dpo --model RUN"
-        )
-    with session.store() as store:
-        material = read_material(store, run_id, has_edits=has_edits)
-    if not material.samples and not material.edits:
-        raise UserError(
-            f"{run_id} has no rollouts on train pairs yet, and there are no edits. Sample: afrel rollout {run_id}"
-        )
-    return material
 
 
 def evaluate(
@@ -256,6 +62,7 @@ def evaluate(
     from trainers.evaluation.metrics import FORM
     from trainers.models.starting_point import open_grader
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot
+    from trainers.report.carding import write_card_of
 
     session: Session = ctx.obj
     session.allow(Act.TRAIN)
@@ -286,6 +93,7 @@ def evaluate(
             with start_run(store, verb="evaluate", config=config, input_digest=key, account=session.account) as started:
                 store.append(evaluation_rows(evaluation, run_id=started.run_id, at=now()))
                 started.counts.update(n_predictions=len(evaluation.pair_ids), hardware=evaluation.hardware)
+            write_card_of(session, found, store)
     from trainers.evaluation.text import print_evaluation
 
     print_evaluation(evaluation, as_json=as_json)

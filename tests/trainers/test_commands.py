@@ -29,9 +29,11 @@ from trainers.forgetting.alarms import SliceKind
 from trainers.forgetting.points import read_points
 from trainers.forgetting.recalls import recall_rows
 from trainers.preflight.command import check
+from trainers.report.command import report
 from trainers.rollouts.command import rollout
 from trainers.runs.command import runs
 from trainers.runs.directory import RunDirectory
+from trainers.train_command import train
 
 AT = datetime(2026, 1, 1)
 WRITTEN = ("rollouts", "difficulty_scores", "evaluations", "rule_recalls")
@@ -45,10 +47,12 @@ class Shop:
     def run(self, *words: str) -> str:
         """Run a verb in this process; return its stdout. A UserError is raised as it is."""
         app = typer.Typer()
-        for verb in ("train", "evaluate", "score"):
+        for verb in ("evaluate", "score"):
             app.command(verb)(getattr(commands, verb))
+        app.command("train")(train)
         app.command("check")(check)
         app.command("rollout")(rollout)
+        app.command("report")(report)
         app.add_typer(runs)
         result = CliRunner().invoke(app, list(words), obj=Session(self.root, None))
         if result.exception is not None:
@@ -241,6 +245,28 @@ def sample_and_prefer(shop: Shop, tmp_path: Path, run_id: str, accuracy: float) 
     assert "finished" in shop.run("runs")
 
 
+def tell_in_a_page(shop: Shop, tmp_path: Path, run_id: str) -> None:
+    """Write the report of a run that is evaluated on dev; nothing is measured for it, and again it says the same."""
+    told = json.loads(shop.run("report", run_id, "--json"))
+    assert told["file"] == str(shop.root / "runs" / run_id / "report.html") and told["dev"]["n"] == 12
+    assert told["gaps"] == [f"It was not measured on test yet. Measure it: afrel evaluate {run_id} --split test"]
+    text = Path(told["file"]).read_text()
+    assert text.startswith("<!doctype html>") and "macro_f1 on dev" in text and "p_test" not in text
+    assert shop.run("report", run_id).startswith(f"nothing to do: {told['file']} says so already")
+    named = tmp_path / "named.html"
+    shop.run("report", str(shop.root / "runs" / run_id), "-o", str(named))
+    assert named.read_text() == text
+    with pytest.raises(UserError, match=rf"there is no run 'run_x' in .*{run_id}"):
+        shop.run("report", "run_x")
+    with pytest.raises(UserError, match="is in no folder"):
+        shop.run("report", run_id, "-o", str(tmp_path / "nowhere" / "r.html"))
+    elsewhere = tmp_path / "other" / "runs" / "run_y"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"is a run of another workspace.*afrel -w .*other report run_y"):
+        shop.run("report", str(elsewhere))
+
+
 def forget(shop: Shop, run_id: str) -> None:
     """Have a run forget the rule its 12 dev rows cite on 9, later than it was measured; `runs` tells it of that run."""
     held = read_points(RunDirectory(shop.root / "runs" / run_id))
@@ -280,6 +306,8 @@ def test_train_evaluate_score_and_then_there_is_nothing_to_do(shop: Shop, tmp_pa
     again = json.loads(shop.run("evaluate", "--json"))
     assert again["nothing_to_do"] and accuracy["run"] in again["measures"]["run"]
 
+    tell_in_a_page(shop, tmp_path, run["run_id"])
+
     settings = {"model": f'"{run["run_id"]}"', "n_steps": 1, "prompts_per_step": 2, "group_size": 2, "kl_weight": 0}
     (tmp_path / "grpo.toml").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
     words = ("train", "grpo", "--config", str(tmp_path / "grpo.toml"))
@@ -313,6 +341,6 @@ def test_importing_the_verbs_does_not_import_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, trainers.commands; sys.exit('torch' in sys.modules or 'pyarrow' in sys.modules)"
+    code = "import sys, trainers.train_command; sys.exit('torch' in sys.modules or 'pyarrow' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -29,6 +29,9 @@ class PackedRow:
         return sum(label != IGNORED for label in self.labels)
 
 
+FILLER = PackedRow([0, 0], [IGNORED, IGNORED], [0, 1])  # fills up a batch that processes share: it has no target
+
+
 def cut_document(ids: Sequence[int], *, eos_token_id: int, max_length: int) -> list[list[int]]:
     """Return a document's pieces of at most `max_length` tokens, the end of text last.
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from transformers import PreTrainedModel
 from trl import SFTConfig as TrlConfig
 
 from curation.text import doc_text
@@ -25,7 +26,7 @@ from storage.errors import UserError
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.dapt.config import DaptConfig
-from trainers.dapt.packing import PackedPadding, PackedRow, cut_document, join, pack
+from trainers.dapt.packing import FILLER, PackedPadding, PackedRow, cut_document, join, pack
 from trainers.dapt.trainer import (
     Perplexity,
     TextRecorder,
@@ -34,6 +35,7 @@ from trainers.dapt.trainer import (
     require_boundaries,
 )
 from trainers.evaluation.leaks import held_back_queries
+from trainers.launching.processes import processes, share_of_batch
 from trainers.models.making import is_checkpointed, lora_config, make_model, make_tokenizer
 from trainers.models.pretrained import choose_device, quieten_libraries
 from trainers.models.starting_point import find_start, start_content
@@ -127,10 +129,8 @@ def train(config: DaptConfig, snapshot: Path, *, run: RunDirectory, tell: Callab
     if config.packing and len(packed[0].input_ids) > 2:
         require_boundaries(model, _halves(packed[0]), pad_token_id=tokenizer.pad_token_id)
 
-    def perplexity(measured_model: Any) -> Perplexity:
-        return measure_perplexity(
-            measured_model, measured, pad_token_id=tokenizer.pad_token_id, batch_size=config.batch_size
-        )
+    def perplexity(asked: PreTrainedModel) -> Perplexity:
+        return measure_perplexity(asked, measured, pad_token_id=tokenizer.pad_token_id, batch_size=config.batch_size)
 
     before = perplexity(model)
     tell(f"perplexity {before.value:.1f} on {before.n_tokens} tokens held back; reading {len(packed)} rows")
@@ -141,17 +141,19 @@ def train(config: DaptConfig, snapshot: Path, *, run: RunDirectory, tell: Callab
             remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
             **planned_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
         ),
-        train_dataset=Dataset.from_list([asdict(row) for row in packed]),
+        train_dataset=Dataset.from_list([asdict(row) for row in (*packed, FILLER)]),
         data_collator=PackedPadding(tokenizer.pad_token_id),
         processing_class=tokenizer,
         peft_config=lora_config(config.lora_rank),
         callbacks=[TextRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell)],
         order=order,
+        filler=len(packed),
     )  # fmt: skip
-    after = train_to_the_end(
+    trained = train_to_the_end(
         trainer, tokenizer, run, load=step_load(packed, config, device), checkpoint=checkpoint, source=config.model,
-        tell=tell, measure=perplexity,
+        tell=tell,
     )  # fmt: skip
+    after = perplexity(trained)
     tell(f"perplexity {before.value:.1f} → {after.value:.1f}")
     result = DaptResult(
         run.run_id, len(learnt), len(held_back), len(packed), sum(row.n_targets for row in packed), before.n_tokens,
@@ -192,11 +194,12 @@ def step_load(rows: Sequence[PackedRow], config: DaptConfig, device: str) -> Loa
     at_once = config.batch_size * config.accumulation_steps
 
     def lighter(n: int) -> str:
-        return f"Set batch_size = {n} and accumulation_steps = {-(-at_once // n)} in the --config file"
+        size = n * processes().n
+        return f"Set batch_size = {size} and accumulation_steps = {-(-at_once // size)} in the --config file"
 
     encoded = [EncodedRow(row.input_ids[:1], row.input_ids[1:], is_completion_cut=False) for row in rows]
     return Load(
-        longest(encoded, config.batch_size), lighter, is_bfloat16=is_bfloat16(config, device),
+        longest(encoded, share_of_batch(config.batch_size)), lighter, is_bfloat16=is_bfloat16(config, device),
         is_checkpointed=is_checkpointed(config, device),
     )  # fmt: skip
 

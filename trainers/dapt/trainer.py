@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from storage.errors import UserError
 from trainers.dapt.packing import PackedPadding, PackedRow, join
+from trainers.launching.processes import processes, summed
 from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.order.planned_order import InPlannedOrder
 from trainers.runs.recorder import RunRecorder, take
@@ -24,8 +25,6 @@ _NEAR = 1e-3  # nats; a token in a row of many and alone are the same sums in an
 class TextTrainer(InPlannedOrder, SFTTrainer):
     """Next-token training on packed rows."""
 
-    loss_is_scaled_for_ga = False  # each batch's loss is a mean; the trainer divides by the accumulated batches
-
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -33,11 +32,15 @@ class TextTrainer(InPlannedOrder, SFTTrainer):
         return_outputs: bool = False,  # noqa: ARG002 - the hook's signature
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> torch.Tensor:
-        """Return the mean over a batch's targets; UserError when it is not finite."""
+        """Return the mean over a batch's targets, or this process's share of it; UserError when it is not finite.
+
+        Gradients are averaged over processes, so a share counts as often as there are processes.
+        """
         log_probs, is_counted = completion_log_probs(
             model, inputs["input_ids"], inputs["labels"], position_ids=inputs["position_ids"]
         )
-        loss = -log_probs[is_counted].mean()
+        (n_targets,) = summed([int(is_counted.sum())], log_probs.device)
+        loss = -log_probs[is_counted].sum() / n_targets * processes().n
         self.require_finite_loss(loss)
         return loss
 

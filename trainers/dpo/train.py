@@ -26,13 +26,13 @@ from trainers.dpo.trainer import DpoRecorder, PreferenceTrainer
 from trainers.grpo.judging import golds_of
 from trainers.models.making import lora_config
 from trainers.models.pretrained import choose_device, load_model, quieten_libraries
-from trainers.models.ranker import fitted_prompts, load_ranker, require_scale
+from trainers.models.ranker import Ranker, fitted_prompts, load_ranker, require_scale
 from trainers.models.starting_point import start_content
 from trainers.order.planned_order import plan_order
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
 from trainers.rows.evidence_source import source_of
-from trainers.rows.format_check import check_rows
+from trainers.rows.format_check import CheckedRows, check_rows
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, started_from
 from trainers.runs.frame import close_record, is_bfloat16, planned_settings, shape_of, train_to_the_end
@@ -79,6 +79,55 @@ def train(
     """
     started = time.monotonic()
     quieten_libraries()
+    prepared = _prepare(config, snapshot, start, material, tell=tell)
+    preferences, checked = prepared.preferences, prepared.checked
+    order = plan_order(len(preferences.pairs), epochs=config.epochs, seed=config.seed)
+    checkpoint = start_record(
+        run,
+        method="dpo",
+        run_key=run_key(config, prepared.manifest, start, material),
+        plan_digest=digest([[[p.prompt, p.chosen, p.rejected] for p in preferences.pairs], order]),
+        config=config.model_dump(mode="json") | shape_of(start),
+        manifest=prepared.manifest,
+        checked=checked,
+        n_pairs=len(preferences.pairs),
+        n_by_origin=preferences.n_by_origin,
+        left_out=preferences.left_out,
+        **start_content(start),
+    )
+    first_step = started_from(checkpoint)
+    recorder = DpoRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell)
+    trainer = _make_trainer(config, prepared, order, start, run, recorder)
+    train_to_the_end(
+        trainer, prepared.ranker.tokenizer, run,
+        load=step_load(preferences.pairs, config, choose_device(config.device)), checkpoint=checkpoint,
+        source=start.run_id, tell=tell, evidence=source_of(prepared.manifest.rule_book, prepared.rows["fields"]),
+    )  # fmt: skip
+    metrics = run.read_metrics()
+    result = DpoResult(
+        run.run_id, len(prepared.rows), len(preferences.pairs), dict(preferences.n_by_origin),
+        dict(preferences.left_out), trainer.state.global_step, round(time.monotonic() - started, 1), first_step,
+        metrics[-1].get("rewards/accuracies") if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
+    )  # fmt: skip
+    close_record(run, result)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a run learns from: the snapshot's train rows, checked, and the pairs of answers to them."""
+
+    manifest: Manifest
+    ranker: Ranker
+    rows: Dataset
+    checked: CheckedRows
+    preferences: PreferenceRows
+
+
+def _prepare(
+    config: DpoConfig, snapshot: Path, start: RunDirectory, material: Material, *, tell: Callable[[str], None]
+) -> _Prepared:
+    """Return the pairs that rollouts and edits give on a snapshot's rows; UserError when they give none."""
     manifest = read_manifest(snapshot)
     ranker = load_ranker(start, device=config.device)
     require_scale(ranker, manifest)
@@ -104,48 +153,32 @@ def train(
     _require_pairs(preferences, rows, material, start)
     counted = ", ".join(f"{n} {origin}" for origin, n in preferences.n_by_origin.items() if n)
     tell(f"{len(preferences.pairs)} pairs ({counted}); going on from {start.run_id}")
-    order = plan_order(len(preferences.pairs), epochs=config.epochs, seed=config.seed)
-    checkpoint = start_record(
-        run,
-        method="dpo",
-        run_key=run_key(config, manifest, start, material),
-        plan_digest=digest([[[p.prompt, p.chosen, p.rejected] for p in preferences.pairs], order]),
-        config=config.model_dump(mode="json") | shape,
-        manifest=manifest,
-        checked=checked,
-        n_pairs=len(preferences.pairs),
-        n_by_origin=preferences.n_by_origin,
-        left_out=preferences.left_out,
-        **start_content(start),
-    )
-    first_step = started_from(checkpoint)
+    return _Prepared(manifest, ranker, rows, checked, preferences)
+
+
+def _make_trainer(
+    config: DpoConfig,
+    prepared: _Prepared,
+    order: Sequence[int],
+    start: RunDirectory,
+    run: RunDirectory,
+    recorder: DpoRecorder,
+) -> PreferenceTrainer:
     device = choose_device(config.device)
-    trainer = PreferenceTrainer(
-        model=ranker.model,
+    return PreferenceTrainer(
+        model=prepared.ranker.model,
         # low-rank weights switched off are the reference; a whole model needs a second one that stays as it was
         ref_model=None if config.lora_rank else load_model(start.model_dir, device=device),
         args=TrlConfig(
             beta=config.beta, weight_decay=0.0, gradient_checkpointing=device == "cuda",
             **planned_settings(config, run.checkpoints_dir, n_visits=len(order), device=device),
         ),
-        train_dataset=_dataset(preferences.pairs),
-        processing_class=ranker.tokenizer,
+        train_dataset=_dataset(prepared.preferences.pairs),
+        processing_class=prepared.ranker.tokenizer,
         peft_config=lora_config(config.lora_rank),
-        callbacks=[DpoRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell)],
+        callbacks=[recorder],
         order=order,
     )  # fmt: skip
-    train_to_the_end(
-        trainer, ranker.tokenizer, run, load=step_load(preferences.pairs, config, device), checkpoint=checkpoint,
-        source=start.run_id, tell=tell, evidence=source_of(manifest.rule_book, rows["fields"]),
-    )  # fmt: skip
-    metrics = run.read_metrics()
-    result = DpoResult(
-        run.run_id, len(rows), len(preferences.pairs), dict(preferences.n_by_origin), dict(preferences.left_out),
-        trainer.state.global_step, round(time.monotonic() - started, 1), first_step,
-        metrics[-1].get("rewards/accuracies") if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
-    )  # fmt: skip
-    close_record(run, result)
-    return result
 
 
 def step_load(pairs: Sequence[EncodedPair], config: DpoConfig, device: str) -> Load:

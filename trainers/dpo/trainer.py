@@ -6,7 +6,7 @@ completions that were cut, and its model card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -36,7 +36,8 @@ class PreferenceTrainer(InPlannedOrder, DPOTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return TRL's loss; UserError when it is not finite."""
-        made = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        theirs: Callable[..., Any] = super().compute_loss
+        made = theirs(model, inputs, return_outputs, num_items_in_batch)
         self.require_finite_loss(made[0] if return_outputs else made)
         return made
 

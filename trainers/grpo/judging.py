@@ -13,7 +13,8 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from curation.completion import parse
+from curation.completion import Completion, ParseFailure, parse
+from storage.errors import UserError
 from storage.grades import Scale
 from trainers.objectives.advantages import Rollouts
 from trainers.objectives.rewards import REWARDS, Gold, step_verdicts, to_tensor
@@ -63,12 +64,24 @@ def judge(
     for ids, gold in zip(completions, golds, strict=True):
         text, ends = read_tokens(ids, tokenizer)
         parsed = parse(text, scale)
-        rewards.append([reward(parsed, gold, scale) for reward in REWARDS.values()])
+        rewards.append([_rewarded(name, parsed, gold, scale, text) for name in REWARDS])
         verdicts.append(step_verdicts(text, gold, scale))
         segments.append(segment_tokens(text, ends))
     table = to_tensor(rewards)
     missing = {name: int(table[:, at].isnan().sum()) for at, name in enumerate(REWARDS)}
     return Judged(Rollouts(table, pad_segments(segments), group_size), to_tensor(verdicts), missing)
+
+
+def _rewarded(name: str, parsed: Completion | ParseFailure, gold: Gold, scale: Scale, text: str) -> float | None:
+    """Return a reward, None where there was nothing to judge; UserError with the completion when it raises."""
+    try:
+        return REWARDS[name](parsed, gold, scale)
+    except Exception as error:
+        raise UserError(
+            f"the reward {name} cannot judge a completion of a pair with settled grade {gold.grade} and votes "
+            f"{dict(gold.votes)}: {error!r}. The completion: {text[:300]!r}. Mend it in "
+            "trainers/objectives/rewards.py; what was trained is kept, and the same command goes on"
+        ) from error
 
 
 def read_tokens(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[int]]:

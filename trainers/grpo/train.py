@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,29 @@ def _trl_config(config: GrpoConfig, run: RunDirectory, *, n_completion_tokens: i
         scale_rewards="group",
         lr_scheduler_type="constant_with_warmup",
         weight_decay=0.0,
+        **_vllm_settings(config),
         disable_dropout=True,
         gradient_checkpointing=False,
     )
+
+
+def _vllm_settings(config: GrpoConfig) -> dict[str, Any]:
+    """Return what TRL is told of vLLM; UserError where it is wanted and not installed, or has no GPU to run on."""
+    if not config.use_vllm:
+        return {}
+    if find_spec("vllm") is None:
+        raise UserError(
+            "use_vllm = true needs vLLM, which is not installed here. Install what TRL works with (pip install "
+            "'trl[vllm]'), or leave use_vllm out of the --config file"
+        )
+    if config.vllm_mode == "colocate" and choose_device(config.device) == "cpu":
+        raise UserError(
+            'vllm_mode = "colocate" shares the GPU that trains, and this run trains on a CPU. Leave use_vllm out '
+            'of the --config file, or sample by a server: vllm_mode = "server"'
+        )
+    return {
+        "use_vllm": True,
+        "vllm_mode": config.vllm_mode,
+        "vllm_server_base_url": config.vllm_server_base_url,
+        "vllm_gpu_memory_utilization": config.vllm_gpu_memory_utilization,
+    }

@@ -9,7 +9,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from trainers.models.pretrained import load_model, load_tokenizer
+from trainers.models.pretrained import load_model, load_tokenizer, moved
 from trainers.models.starting_point import TINY
 from trainers.models.tiny_model import build_model, train_tokenizer
 
@@ -50,10 +50,11 @@ def make_model(config: ModelSettings, tokenizer: PreTrainedTokenizerBase, device
     """Return the model to start from: one from scratch, or a pretrained one."""
     if config.model != TINY:
         return load_model(config.model, device=device)
-    return build_model(
+    tiny = build_model(
         tokenizer, hidden_size=config.tiny_hidden_size, n_layers=config.tiny_layers, n_heads=config.tiny_heads,
         max_length=config.max_length, seed=config.seed,
-    ).to(device)  # fmt: skip
+    )  # fmt: skip
+    return moved(tiny, device)
 
 
 def lora_config(rank: int) -> LoraConfig | None:

@@ -17,8 +17,8 @@ from storage.errors import UserError
 
 def quieten_libraries() -> None:
     """Keep progress bars and advice of the libraries off the terminal; errors stay."""
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*")
 
 
@@ -39,12 +39,20 @@ def load_model(model: str | Path, *, device: str) -> PreTrainedModel:
     """Return the model in float32 on a device, in evaluation mode."""
     quieten_libraries()
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
+        loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             str(model), trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
     except (OSError, ValueError) as error:
         raise UserError(_cannot_load("model", str(model), error)) from error
-    return loaded.to(device).eval()
+    model = moved(loaded, device)
+    model.eval()
+    return model
+
+
+def moved(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """Return a model on a device."""
+    torch.nn.Module.to(model, device)  # transformers' own `to` hides the types of this one
+    return model
 
 
 def choose_device(wanted: str) -> str:

@@ -112,9 +112,11 @@ def _at_cue(
 
 def most_probable(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the place of each row's most probable grade, shape (n,); of equals the lower grade."""
-    return probabilities.argmax(axis=1).astype(np.int64)
+    places: NDArray[np.int64] = probabilities.argmax(axis=1).astype(np.int64)
+    return places
 
 
 def expected_grades(probabilities: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
     """Return the mean grade of each distribution, shape (n,): the score that ranks docs."""
-    return probabilities @ np.array(scale.values, dtype=float)
+    means: NDArray[np.float64] = probabilities @ np.array(scale.values, dtype=np.float64)
+    return means

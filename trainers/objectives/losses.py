@@ -24,25 +24,41 @@ class AnswerFirstLoss:
     rationale: torch.Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What the means over a batch are divided by."""
+
+    n_rows: int
+    n_rationale_tokens: int
+
+
 def answer_first_loss(
-    log_probs: torch.Tensor, is_counted: torch.Tensor, *, grade_weight: float, row_weights: torch.Tensor
+    log_probs: torch.Tensor,
+    is_counted: torch.Tensor,
+    *,
+    grade_weight: float,
+    row_weights: torch.Tensor,
+    whole: Whole | None = None,
 ) -> AnswerFirstLoss:
     """Return `w · mean_i(c_i · nll(grade_i)) + (1 - w) · mean(nll of all rationale tokens)`.
 
     log_probs (B, T): log-probability of each target token. is_counted (B, T): true on completion tokens, so a row's
     first true column is its grade. row_weights (B,): c_i. In a batch without rationales the second term is left out
-    and the first keeps its factor, so that the grade's gradient has the same scale in every batch. ValueError for a
-    row without a grade.
+    and the first keeps its factor, so that the grade's gradient has the same scale in every batch. `whole`: the batch
+    these rows are a share of, None when they are all; the losses of all shares sum to the whole batch's. ValueError
+    for a row without a grade.
     """
     if not bool(is_counted.any(dim=1).all()):
         raise ValueError("a row has no completion token, so it has no grade to learn")
     n_before = is_counted.cumsum(dim=1)  # (B, T)
     is_grade = is_counted & (n_before == 1)
-    grade = -(log_probs[is_grade] * row_weights).mean()  # boolean indexing keeps row order: (B,)
     is_rationale = is_counted & (n_before > 1)
-    if not bool(is_rationale.any()):
+    if whole is None:
+        whole = Whole(log_probs.shape[0], int(is_rationale.sum()))
+    grade = -(log_probs[is_grade] * row_weights).sum() / whole.n_rows  # boolean indexing keeps row order: (B,)
+    if not whole.n_rationale_tokens:
         return AnswerFirstLoss(grade_weight * grade, grade, None)
-    rationale = -log_probs[is_rationale].mean()
+    rationale = -log_probs[is_rationale].sum() / whole.n_rationale_tokens
     return AnswerFirstLoss(grade_weight * grade + (1 - grade_weight) * rationale, grade, rationale)
 
 

@@ -6,7 +6,7 @@ the answer (an empty thought, say) makes the first token of a reply another thin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import TemplateError
@@ -47,12 +47,16 @@ def _problems(
 ) -> list[str]:
     found: dict[str, list[str]] = {}
     cues: list[str] = []
+    template: Callable[..., object] = tokenizer.apply_chat_template  # whose other keywords are the template's own
+
+    def render(messages: Sequence[Mapping[str, str]], **more: bool) -> str:
+        return str(template(list(messages), tokenize=False, **more, **options))
+
     for prompt, completion in zip(prompts, completions, strict=True):
         asked = [{"role": "user", "content": prompt}]
         try:
-            cue = str(tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, **options))
-            answered = [*asked, {"role": "assistant", "content": completion}]
-            whole = str(tokenizer.apply_chat_template(answered, tokenize=False, **options))
+            cue = render(asked, add_generation_prompt=True)
+            whole = render([*asked, {"role": "assistant", "content": completion}])
         except (TemplateError, ValueError, TypeError) as error:
             return [f"the template fails on a question and its answer: {error}"]
         cues.append(cue)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from storage.config_schema import Schema, schema_option
 from storage.session import Session
 from trainers.commands import ConfigOption, JsonOption, ModelOption, SnapshotOption
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainers.preflight.chat_template import ChatForm
     from trainers.preflight.trial import Trial
+    from trainers.sft.preparation import Prepared
+
+
+def _sft_schema() -> Schema:
+    from trainers.sft.config import SftConfig
+
+    return SftConfig.model_json_schema()
 
 
 def check(
@@ -22,91 +32,95 @@ def check(
     snapshot: SnapshotOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
+    _schema: Annotated[bool, schema_option("the configuration, that of train sft", _sft_schema)] = False,
 ) -> None:
     """Check that a model can carry a snapshot's rows: each grade one token, the longest batch in memory, the disk.
 
     Example: afrel -w shop check --model Qwen/Qwen3-0.6B --snapshot snap_91be4c01d2aa
     """
-    import tempfile
     from functools import partial
+
+    from trainers.models.starting_point import is_from_tiny
+    from trainers.preflight.chat_template import check_chat
+    from trainers.prerequisites import find_snapshot
+    from trainers.rows.format_check import N_SAMPLE_PROMPTS
+    from trainers.sft.config import read_config
+    from trainers.sft.preparation import prepare
+
+    session: Session = ctx.obj
+    directory = find_snapshot(session, snapshot, None)
+    runs_dir = session.workspace.runs_dir
+    asked = read_config(config, {"model": model}, is_tiny=partial(is_from_tiny, runs_dir))
+    prepared = prepare(asked, directory, runs_dir=runs_dir, tell=_keep_quiet)
+    trial = _try(prepared, session.workspace.root)
+    sample = prepared.rows[:N_SAMPLE_PROMPTS]
+    chat = check_chat(prepared.tokenizer, sample["prompt"], sample["completion"], prepared.manifest.scale)
+    if as_json:
+        print(json.dumps(_content(prepared, trial, chat), ensure_ascii=False))
+    else:
+        print("\n".join([*_rows_in_words(prepared), *_trial_in_words(trial), _chat_in_words(chat)]))
+
+
+def _keep_quiet(line: str) -> None:
+    """Tell nothing: a check takes seconds."""
+
+
+def _try(prepared: Prepared, folder: Path) -> Trial:
+    """Take the longest batch through a step, and the weights to disk in a folder of their own and back."""
+    import tempfile
     from pathlib import Path
 
     from peft import get_peft_model
 
-    from storage.snapshots.manifest import read_manifest
-    from trainers.models.making import lora_config, make_model, make_tokenizer, row_texts
-    from trainers.models.pretrained import choose_device, quieten_libraries
-    from trainers.models.starting_point import find_start, is_from_tiny
-    from trainers.preflight.chat_template import check_chat
-    from trainers.preflight.lengths import draw_bins, length_at, length_bins
+    from trainers.models.making import lora_config
     from trainers.preflight.memory import find_room
     from trainers.preflight.trial import try_first
-    from trainers.prerequisites import find_snapshot
-    from trainers.rows.format_check import N_SAMPLE_PROMPTS, check_rows, require_every_grade
-    from trainers.rows.snapshot_rows import load
-    from trainers.sft.config import read_config
     from trainers.sft.setup import step_load
-    from trainers.sft.train import size_config
 
-    session: Session = ctx.obj
-    quieten_libraries()
-    directory = find_snapshot(session, snapshot, None)
-    manifest = read_manifest(directory)
-    runs_dir = session.workspace.runs_dir
-    asked = read_config(config, {"model": model}, is_tiny=partial(is_from_tiny, runs_dir))
-    resolved = size_config(asked, manifest)
-    start = find_start(runs_dir, resolved.model)
-    named = resolved if start is None else resolved.model_copy(update={"model": str(start.model_dir)})
-    device = choose_device(resolved.device)
-    rows = load(
-        directory,
-        splits=["train"],
-        tiers=resolved.tiers,
-        has_evidence=resolved.has_evidence,
-        has_rationale=resolved.has_rationale,
-    )["train"]
-    require_every_grade(rows, manifest.scale)
-    tokenizer = make_tokenizer(named, row_texts(rows))
-    checked = check_rows(
-        rows,
-        tokenizer,
-        manifest.scale,
-        max_length=resolved.max_length,
-        max_completion_tokens=resolved.max_completion_tokens,
-        has_evidence=resolved.has_evidence,
-    )
-    made: Any = make_model(named, tokenizer, device)
-    if (lora := lora_config(resolved.lora_rank)) is not None:
-        made = get_peft_model(made, lora)
-    with tempfile.TemporaryDirectory(prefix=".check-", dir=session.workspace.root) as folder:
-        trial = try_first(
-            made, step_load(checked.rows, resolved, device), pad_token_id=tokenizer.pad_token_id, folder=Path(folder),
-            room=find_room(device, Path(folder)), source=resolved.model,
+    model: Any = prepared.make_model()
+    if (lora := lora_config(prepared.config.lora_rank)) is not None:
+        model = get_peft_model(model, lora)
+    with tempfile.TemporaryDirectory(prefix=".check-", dir=folder) as name:
+        return try_first(
+            model, step_load(prepared.checked.rows, prepared.config, prepared.device),
+            pad_token_id=prepared.tokenizer.pad_token_id, folder=Path(name),
+            room=find_room(prepared.device, Path(name)), source=prepared.config.model,
         )  # fmt: skip
-    n = N_SAMPLE_PROMPTS
-    chat = check_chat(tokenizer, rows["prompt"][:n], rows["completion"][:n], manifest.scale)
-    lengths = [len(row.prompt) + len(row.completion) for row in checked.rows]
-    bins = length_bins(lengths)
-    tokens = dict(zip(manifest.scale.values, checked.grade_token_ids, strict=True))
-    if as_json:
-        told = {
-            "is_sound": True, "model": resolved.model, "grade_token_ids": tokens, "n_rows": len(checked.rows),
-            "n_prompts_cut": checked.n_prompts_cut, "n_completions_cut": checked.n_completions_cut,
-            "longest_prompt": checked.longest_prompt, "lengths": [asdict(one) for one in bins],
-            "longest_batch": trial.to_content(), "chat": None if chat is None else asdict(chat),
-        }  # fmt: skip
-        print(json.dumps(told, ensure_ascii=False))
-        return
-    print(
-        f"sound: {resolved.model} says each grade in one token: " + ", ".join(f"{g} → {t}" for g, t in tokens.items())
-    )
-    print(
+
+
+def _grade_tokens(prepared: Prepared) -> dict[int, int]:
+    return dict(zip(prepared.manifest.scale.values, prepared.checked.grade_token_ids, strict=True))
+
+
+def _lengths(prepared: Prepared) -> list[int]:
+    return [len(row.prompt) + len(row.completion) for row in prepared.checked.rows]
+
+
+def _content(prepared: Prepared, trial: Trial, chat: ChatForm | None) -> dict[str, Any]:
+    from trainers.preflight.lengths import length_bins
+
+    checked = prepared.checked
+    return {
+        "is_sound": True, "model": prepared.config.model, "grade_token_ids": _grade_tokens(prepared),
+        "n_rows": len(checked.rows), "n_prompts_cut": checked.n_prompts_cut,
+        "n_completions_cut": checked.n_completions_cut, "longest_prompt": checked.longest_prompt,
+        "lengths": [asdict(one) for one in length_bins(_lengths(prepared))],
+        "longest_batch": trial.to_content(), "chat": None if chat is None else asdict(chat),
+    }  # fmt: skip
+
+
+def _rows_in_words(prepared: Prepared) -> list[str]:
+    from trainers.preflight.lengths import draw_bins, length_at, length_bins
+
+    checked, lengths = prepared.checked, _lengths(prepared)
+    said = ", ".join(f"{grade} → {token}" for grade, token in _grade_tokens(prepared).items())
+    return [
+        f"sound: {prepared.config.model} says each grade in one token: {said}",
         f"{len(checked.rows)} rows · half have up to {length_at(lengths, 0.5)} tokens, 99% up to "
-        f"{length_at(lengths, 0.99)}, the longest {max(lengths)} of max_length {resolved.max_length} · "
-        f"{checked.n_prompts_cut} prompts and {checked.n_completions_cut} rationales cut"
-    )
-    print("\n".join(draw_bins(bins)))
-    print("\n".join([*_trial_in_words(trial), _chat_in_words(chat)]))
+        f"{length_at(lengths, 0.99)}, the longest {max(lengths)} of max_length {prepared.config.max_length} · "
+        f"{checked.n_prompts_cut} prompts and {checked.n_completions_cut} rationales cut",
+        *draw_bins(length_bins(lengths)),
+    ]
 
 
 def _trial_in_words(trial: Trial) -> list[str]:

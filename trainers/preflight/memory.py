@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from trainers.launching.processes import processes
+
 ADAM_BYTES = 8  # two moments of four bytes a trained weight
 N_CHECKPOINTS = 3  # two are kept while the third is written
 MIB = 2**20
@@ -110,12 +112,15 @@ def kept_bytes(model: torch.nn.Module, compute: Callable[[], torch.Tensor]) -> K
 
 
 def find_room(device: str, folder: Path) -> Room:
-    """Return what is free on a device ('cpu', 'cuda') and on the disk of a folder that exists."""
+    """Return what is free on a device ('cpu', 'cuda') and on the disk of a folder that exists.
+
+    Processes share the main memory; of GPUs each has its own.
+    """
     disk = shutil.disk_usage(folder).free
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info()
         return Room(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated(), disk)
-    return Room(_free_main_memory(), disk)
+    return Room(_free_main_memory() // processes().n, disk)
 
 
 def _free_main_memory() -> int:

@@ -40,7 +40,7 @@ def try_saving(model: PreTrainedModel | PeftModel, folder: Path, *, room: int, n
         )
     trial = folder / "trial"
     try:
-        model.save_pretrained(trial, safe_serialization=True)
+        model.save_pretrained(str(trial))
         held = _read_back(model, trial)
     except (OSError, RuntimeError, SafetensorError) as error:
         if not is_disk(error):

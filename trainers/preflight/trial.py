@@ -60,12 +60,12 @@ def longest(rows: Sequence[EncodedRow], n: int) -> list[EncodedRow]:
 
 
 def try_first(
-    model: PreTrainedModel | PeftModel, load: Load, *, pad_token_id: int, folder: Path, room: Room, source: str
+    model: PreTrainedModel | PeftModel, load: Load, *, pad_token_id: int, folder: Path | None, room: Room, source: str
 ) -> Trial:
     """Take the longest batch through forward and backward, the weights to disk and back; return what it took.
 
     UserError names what stands in the way and what to change: weights that are no numbers, a batch that does not fit,
-    a disk that is too small. `source` is what the user calls the model.
+    a disk that is too small. `source` is what the user calls the model. folder: None in a process that writes nothing.
     """
     require_finite(model, source=source)
     batch = _batch(load.rows, pad_token_id, model.device)
@@ -82,7 +82,8 @@ def try_first(
             seconds = time.monotonic() - started
             trained = sum(held.numel() * held.element_size() for held in model.parameters() if held.requires_grad)
             disk = disk_need(need, n_trained_bytes=trained)
-            try_saving(model, folder, room=room.disk, needed=disk)
+            if folder is not None:
+                try_saving(model, folder, room=room.disk, needed=disk)
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from storage.errors import UserError
 
 
 def require_finite(model: torch.nn.Module, *, source: str) -> None:
+    """Return when every weight of a model is a finite number; UserError says where one is none."""
+    require_finite_weights(model.named_parameters(), source=source)
+
+
+def require_finite_weights(weights: Iterable[tuple[str, torch.Tensor]], *, source: str) -> None:
     """Return when every weight is a finite number; UserError names the first tensor that holds others, and how many."""
-    bad = [(name, held) for name, held in model.named_parameters() if not bool(torch.isfinite(held).all())]
+    bad = [(name, held) for name, held in weights if not bool(torch.isfinite(held).all())]
     if not bad:
         return
     name, held = bad[0]

@@ -13,9 +13,13 @@ from storage.session import Session
 from trainers.commands import JsonOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from storage.store import Store
     from trainers.evaluation.metrics import Measure
-    from trainers.rollouts.run import Summary
+    from trainers.models.ranker import Ranker
+    from trainers.rollouts.completions import Sampling
+    from trainers.rollouts.run import Asked, Summary
 
 
 class SampledSplit(StrEnum):
@@ -46,15 +50,13 @@ def rollout(
     """
     from storage.ids import digest
     from storage.people.accounts import Act
-    from storage.progress_bar import progress_bar
-    from storage.runs import finished_run, start_run
+    from storage.runs import finished_run
     from trainers.models.pretrained import quieten_libraries
     from trainers.models.ranker import load_ranker, require_scale
     from trainers.models.starting_point import open_grader
     from trainers.prerequisites import find_newest_run, find_snapshot, require_snapshot, tell
     from trainers.rollouts.completions import Sampling
-    from trainers.rollouts.pass_curve import curve_rows
-    from trainers.rollouts.run import asked_of, require_known, roll_out
+    from trainers.rollouts.run import asked_of, require_known
     from trainers.rows.snapshot_rows import load
 
     session: Session = ctx.obj
@@ -79,38 +81,48 @@ def rollout(
                 return
             require_known(store, asked, manifest.snapshot_id)
             config = {"run": found.run_id, "snapshot": manifest.snapshot_id, **settings}
-            with start_run(store, verb="rollout", config=config, input_digest=key, account=session.account) as started:
-                held = {row["pair_id"] for row in store.read("rollout_counts", input_digest=key).to_pylist()}
-                with progress_bar() as shown:
-                    roll_out(
-                        store, ranker, asked, sampling,
-                        key=key, run_id=started.run_id, seed=seed, held=held, tell=shown,
-                    )  # fmt: skip
-                _, curve = _measured(store, key, samples)
-                store.append({"evaluations": curve_rows(curve, config, run_id=started.run_id)})
-                started.counts.update(n_rollouts=len(asked) * samples, n_pairs=len(asked))
+            _sample(store, ranker, asked, sampling, key=key, config=config, seed=seed, account=session.account)
         summary, curve = _measured(store, key, samples)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "nothing_to_do": done is not None, "run_id": found.run_id, "snapshot_id": manifest.snapshot_id,
-                    "split": split.value, "n_samples": samples, **asdict(summary),
-                    "measures": [asdict(one) for one in curve],
-                }
-            )
-        )  # fmt: skip
+        told = {
+            "nothing_to_do": done is not None, "run_id": found.run_id, "snapshot_id": manifest.snapshot_id,
+            "split": split.value, "n_samples": samples, **asdict(summary), "measures": [asdict(one) for one in curve],
+        }  # fmt: skip
+        print(json.dumps(told))
         return
     if done is not None:
         print(f"nothing to do: {done} sampled {found.run_id} on {split} of {manifest.snapshot_id}")
-    print(
-        f"{summary.n_pairs} {split} pairs, {samples} completions each: always right {summary.n_always}, sometimes "
-        f"{summary.n_sometimes}, never {summary.n_never} · {summary.n_unparsed} completions do not parse"
-    )
-    for one in curve:
-        print(f"{one.metric:<10}{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]  n = {one.n}")
+    print("\n".join(_in_words(summary, curve, split, samples)))
     if split is SampledSplit.TRAIN:
         tell(f"next: afrel train dpo --model {found.run_id}")
+
+
+def _sample(
+    store: Store,
+    ranker: Ranker,
+    asked: Sequence[Asked],
+    sampling: Sampling,
+    *,
+    key: str,
+    config: Mapping[str, Any],
+    seed: int,
+    account: str | None,
+) -> None:
+    """Sample what is not sampled yet, as a run of the register, and store the curve of all of it."""
+    from storage.progress_bar import progress_bar
+    from storage.runs import start_run
+    from trainers.rollouts.pass_curve import curve_rows
+    from trainers.rollouts.run import roll_out
+
+    with start_run(store, verb="rollout", config=config, input_digest=key, account=account) as started:
+        held = {row["pair_id"] for row in store.read("rollout_counts", input_digest=key).to_pylist()}
+        with progress_bar() as shown:
+            roll_out(
+                store, ranker, asked, sampling, key=key, run_id=started.run_id, seed=seed, held=held, tell=shown
+            )  # fmt: skip
+        _, curve = _measured(store, key, sampling.n_samples)
+        store.append({"evaluations": curve_rows(curve, config, run_id=started.run_id)})
+        started.counts.update(n_rollouts=len(asked) * sampling.n_samples, n_pairs=len(asked))
 
 
 def _measured(store: Store, key: str, n_samples: int) -> tuple[Summary, list[Measure]]:
@@ -122,3 +134,11 @@ def _measured(store: Store, key: str, n_samples: int) -> tuple[Summary, list[Mea
     n_right = {row["pair_id"]: row["n_right"] for row in counts}
     query_of = {row["pair_id"]: row["query_id"] for row in counts}
     return summarise(counts, n_samples=n_samples), pass_curve(n_right, query_of, n_samples=n_samples)
+
+
+def _in_words(summary: Summary, curve: Sequence[Measure], split: SampledSplit, samples: int) -> list[str]:
+    return [
+        f"{summary.n_pairs} {split} pairs, {samples} completions each: always right {summary.n_always}, sometimes "
+        f"{summary.n_sometimes}, never {summary.n_never} · {summary.n_unparsed} completions do not parse",
+        *(f"{one.metric:<10}{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]  n = {one.n}" for one in curve),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -53,7 +54,8 @@ def sample_completions(
     )
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
-        generated = model.generate(
+        generate: Any = model.generate  # whose decorator hides its types
+        generated: torch.Tensor = generate(
             input_ids=input_ids.to(model.device), attention_mask=is_text.to(model.device), generation_config=settings
         )
     answers = [_until_end(ids, tokenizer.eos_token_id) for ids in generated[:, width:].tolist()]

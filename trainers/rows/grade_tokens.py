@@ -34,7 +34,7 @@ def grade_tokens(
                 _add(problems, "a grade is not one token after the prompt", f"grade {grade} becomes {read}")
             elif followed[: len(alone)] != alone:
                 _add(problems, "a grade's token changes when a step follows it", f"grade {grade}")
-            elif tokenizer.decode(pieces).strip() != scale.token(grade):
+            elif str(tokenizer.decode(pieces)).strip() != scale.token(grade):
                 _add(problems, "a grade's token does not read back as the grade", f"grade {grade}")
             found[grade].add(tuple(pieces))
     if any(len(ids) != 1 or len(next(iter(ids))) != 1 for ids in found.values()):

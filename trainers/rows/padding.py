@@ -9,6 +9,8 @@ import torch
 
 from trainers.objectives.losses import IGNORED
 
+FILLER = -1  # the `row` of what fills up a batch that processes share: it counts for nothing
+
 
 class RightPadding:
     """Collates encoded rows (input_ids, labels, row). Padding stands on the right, so a causal model needs no mask."""

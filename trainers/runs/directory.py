@@ -23,14 +23,16 @@ from storage.ids import digest
 from storage.training.run_record import read_lines, read_record
 
 COMPLETE = "complete.json"
+CARD = "README.md"  # beside a model's weights: written anew when it is measured, and people's to edit
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """One run's folder."""
+    """One run's folder. is_writer: False for the processes beside the first of a run, whose writes are left out."""
 
     path: Path
+    is_writer: bool = True
 
     @property
     def run_id(self) -> str:
@@ -53,7 +55,7 @@ class RunDirectory:
         description = self.read() if (self.path / "run.json").exists() else {}
         description = {**description, **values}
         description.pop("digest", None)
-        write_json(self.path / "run.json", {**description, "digest": digest(description)})
+        self._write("run.json", {**description, "digest": digest(description)})
         return description
 
     def read(self) -> dict[str, Any]:
@@ -62,10 +64,16 @@ class RunDirectory:
 
     def write_progress(self, **values: Any) -> None:
         """Write progress.json, whole or not at all."""
-        write_json(self.path / "progress.json", values)
+        self._write("progress.json", values)
+
+    def _write(self, name: str, value: Any) -> None:
+        if self.is_writer:
+            write_json(self.path / name, value)
 
     def append_metrics(self, values: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
+        if not self.is_writer:
+            return
         with self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
@@ -75,13 +83,16 @@ class RunDirectory:
 
     def rewind_metrics(self, step: int) -> None:
         """Drop the lines of steps after a checkpoint: they will be made again."""
+        if not self.is_writer:
+            return
         kept = [line for line in self.read_metrics() if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         durable.replace(self.metrics_file, text, folder=self.path)
 
     def complete_checkpoint(self, checkpoint: Path) -> None:
         """Mark a checkpoint as whole and as this run's; to be called when all its files are written."""
-        write_json(checkpoint / COMPLETE, {"run_id": self.run_id, "files": file_digests(checkpoint)})
+        if self.is_writer:
+            write_json(checkpoint / COMPLETE, {"run_id": self.run_id, "files": file_digests(checkpoint)})
 
     def last_checkpoint(self) -> Path | None:
         """Return the latest checkpoint that is whole and unaltered; None when there is none.
@@ -106,7 +117,7 @@ class RunDirectory:
     def drop_unfinished(self) -> None:
         """Remove checkpoints that were not written to the end."""
         for path in self._checkpoints():
-            if not (path / COMPLETE).exists():
+            if self.is_writer and not (path / COMPLETE).exists():
                 shutil.rmtree(path, ignore_errors=True)
 
     def _checkpoints(self) -> list[Path]:
@@ -114,7 +125,8 @@ class RunDirectory:
 
     def drop_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""
-        shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
+        if self.is_writer:
+            shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -168,6 +180,11 @@ def file_digests(folder: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests
+
+
+def model_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of a model but its card: what a run is known by."""
+    return {name: sha256 for name, sha256 in file_digests(folder).items() if name != CARD}
 
 
 def write_json(path: Path, value: Any) -> None:

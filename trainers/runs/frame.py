@@ -8,24 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from storage.clock import now
 from trainers.configuration.loop import LoopConfig, PlannedConfig
+from trainers.launching.processes import share_of_batch, wait_for_all
 from trainers.preflight.memory import find_room
 from trainers.preflight.saving import telling_of_disk
 from trainers.preflight.trial import Load, try_first
-from trainers.preflight.weights import require_finite
+from trainers.preflight.weights import require_finite, require_finite_weights
 from trainers.rows.evidence_source import EvidenceSource
-from trainers.runs.directory import RunDirectory, file_digests, started_from
-from trainers.runs.reporters import require_reporters
+from trainers.runs.directory import RunDirectory, model_digests, started_from
+from trainers.runs.reporters import keep_reports, require_reporters
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-Measured = TypeVar("Measured")
 
 SHAPE = ("has_evidence", "max_length", "max_completion_tokens")  # of prompts and completions
 
@@ -75,9 +76,10 @@ def planned_settings(config: PlannedConfig, checkpoints: Path, *, n_visits: int,
     return {
         **loop_settings(config, checkpoints, n_steps=n_steps, device=device),
         "num_train_epochs": 1,  # the planned order holds all epochs
-        "per_device_train_batch_size": config.batch_size,
+        "per_device_train_batch_size": share_of_batch(config.batch_size),
         "lr_scheduler_type": "cosine",
         "max_length": None,
+        "ddp_find_unused_parameters": False,
     }
 
 
@@ -91,18 +93,19 @@ def train_to_the_end(
     source: str,
     tell: Callable[[str], None],
     evidence: EvidenceSource | None = None,
-    measure: Callable[[Any], Measured] = lambda model: None,  # type: ignore[assignment]  # noqa: ARG005
-) -> Measured:
-    """Try the longest batch, take all steps, save the model; return what `measure` says of it before it is saved.
+) -> PreTrainedModel:
+    """Try the longest batch, take all steps, save the model and return it.
 
     checkpoint: where to go on from. source: what the user calls the model. UserError for a step that does not fit, a
     disk that fails and weights that are no numbers.
     """
     trainer.remove_callback(PrinterCallback)  # stdout is for results
-    device = trainer.args.device.type
+    keep_reports(trainer, run.path)
+    beginning = trainer.model
+    assert isinstance(beginning, PreTrainedModel | PeftModel)
     trial = try_first(
-        trainer.model, load, pad_token_id=tokenizer.pad_token_id, folder=run.path, room=find_room(device, run.path),
-        source=source,
+        beginning, load, pad_token_id=tokenizer.pad_token_id, folder=run.path if run.is_writer else None,
+        room=find_room(trainer.args.device.type, run.path), source=source,
     )  # fmt: skip
     run.describe(preflight=trial.to_content())
     run.rewind_metrics(started_from(checkpoint))
@@ -110,24 +113,44 @@ def train_to_the_end(
         tell(f"going on from step {started_from(checkpoint)}")
     with telling_of_disk(run):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        model: Any = trainer.accelerator.unwrap_model(trainer.model)
-        if hasattr(model, "merge_and_unload"):  # low-rank weights
-            model = model.merge_and_unload()
-        require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
-        measured = measure(model)
-        if evidence is not None:
-            evidence.write(run.model_dir)
-        model.save_pretrained(run.model_dir, safe_serialization=True)
-        tokenizer.save_pretrained(run.model_dir)
+        model = _trained_model(trainer)
+        weights = _gathered_weights(trainer)
+        if weights is None:
+            require_finite(model, source=f"{run.run_id} after step {trainer.state.global_step}")
+        else:
+            require_finite_weights(weights.items(), source=f"{run.run_id} after step {trainer.state.global_step}")
+        if run.is_writer:
+            if evidence is not None:
+                evidence.write(run.model_dir)
+            model.save_pretrained(run.model_dir, state_dict=weights)
+            tokenizer.save_pretrained(run.model_dir)
+        wait_for_all()
     run.describe(base_revision=getattr(model.config, "_commit_hash", None))  # of a model from the hub
-    return measured
+    return model
+
+
+def _trained_model(trainer: Trainer) -> PreTrainedModel:
+    """Return the model a trainer trained, low-rank weights merged into it."""
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    trained: PreTrainedModel = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    return trained
+
+
+def _gathered_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
+    """Return the whole weights where each process holds a part; None where each holds all. To be called by all."""
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return weights
 
 
 def close_record(run: RunDirectory, result: DataclassInstance) -> None:
     """Write how a run ended into its record; drop its checkpoints. The result has n_steps and seconds."""
+    if not run.is_writer:
+        return
     told = {name: value for name, value in asdict(result).items() if name != "directory"}
     run.describe(
         status="finished", finished_at=str(now()), n_steps=told["n_steps"], seconds=told["seconds"],
-        model_files=file_digests(run.model_dir), result=told,
+        model_files=model_digests(run.model_dir), result=told,
     )  # fmt: skip
     run.drop_checkpoints()

@@ -14,6 +14,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.runs import code_version
 from storage.snapshots.manifest import Manifest, scale_content
+from trainers.launching.processes import require_same
 from trainers.rows.format_check import CheckedRows
 from trainers.runs.directory import RunDirectory
 
@@ -32,8 +33,9 @@ def start_record(
     """Record what the run is about to do; return the checkpoint to go on from.
 
     plan_digest: of the tokens and their order. checked: rows with grades, None where texts are read; then `more` has
-    n_rows. UserError when there is a checkpoint, but of another plan.
+    n_rows. UserError when there is a checkpoint, but of another plan, or when several processes planned differently.
     """
+    require_same("the rows and their order", plan_digest)
     checkpoint = run.last_checkpoint()
     described = run.read() if (run.path / "run.json").exists() else {}
     if checkpoint is not None and described.get("plan_digest") != plan_digest:

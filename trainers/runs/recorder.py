@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from storage.clock import now
 from storage.errors import UserError
+from trainers.launching.processes import wait_for_all
 from trainers.runs.directory import RunDirectory
 
 
@@ -88,6 +89,8 @@ class RunRecorder(TrainerCallback):
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
+        assert args.output_dir is not None
+        wait_for_all()  # weights that are spread over processes are written by each of them
         self._run.complete_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from transformers.integrations import get_available_reporting_integrations
+from transformers import Trainer
+from transformers.integrations.integration_utils import TensorBoardCallback, get_available_reporting_integrations
 
 from storage.errors import UserError
 
@@ -21,3 +23,10 @@ def require_reporters(names: Sequence[str]) -> None:
             f"{', '.join(sorted(there)) or 'none'}. Install it (pip install {missing[0]}), or leave it out of "
             "report_to in the --config file"
         )
+
+
+def keep_reports(trainer: Trainer, folder: Path) -> None:
+    """Have files of reports lie in a folder of the run: among the checkpoints they would go when it ends."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+            callback.logging_dir = str(folder / "tensorboard")

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from trainers.configuration.beginning import BeginningConfig
 from trainers.configuration.flat_file import read_flat
-from trainers.configuration.loop import CheckpointSteps, WarmupRate
+from trainers.configuration.loop import BatchSize, CheckpointSteps, Epochs, LearningRate, WarmupRate
 from trainers.models.starting_point import is_named_tiny
 from trainers.order.curriculum import Curriculum
 
@@ -69,7 +69,17 @@ class SftConfig(BeginningConfig):
         return self
 
 
-def size_to(config: SftConfig, n_rows: int) -> SftConfig:
+class SizedSftConfig(SftConfig):
+    """A configuration with nothing left open."""
+
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    rationale_rate: float
+    grade_balance: float
+
+
+def size_to(config: SftConfig, n_rows: int) -> SizedSftConfig:
     """Return the configuration with what was left open filled in for a number of train rows.
 
     A model from scratch needs some 250 steps before it knows that a grade comes next, and learns rows by heart soon
@@ -82,7 +92,8 @@ def size_to(config: SftConfig, n_rows: int) -> SftConfig:
         fitting |= {"batch_size": 32, "learning_rate": 1e-3, "grade_balance": 0.4, "rationale_rate": 0.3}
     else:
         fitting |= {"batch_size": 64, "learning_rate": 2e-3, "grade_balance": 0.25, "rationale_rate": 0.15}
-    return config.model_copy(update={name: v for name, v in fitting.items() if getattr(config, name) is None})
+    settled = {name: value for name, value in config.model_dump().items() if value is not None}
+    return SizedSftConfig.model_validate({**fitting, **settled})
 
 
 def read_config(

@@ -13,26 +13,20 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from datasets import Dataset
-
 from storage.ids import digest
-from storage.snapshots.manifest import Manifest, read_manifest
-from trainers.models.making import lora_config, make_model, make_tokenizer, row_texts
-from trainers.models.pretrained import choose_device, quieten_libraries
-from trainers.models.starting_point import find_start, start_content
+from storage.snapshots.manifest import Manifest
+from trainers.models.making import lora_config
+from trainers.models.starting_point import start_content
 from trainers.objectives.losses import balance_weights
-from trainers.order.curriculum import StageCurve, plan_stages, stage_curves, stage_steps
-from trainers.order.visits import plan_visits
+from trainers.order.curriculum import StageCurve, stage_curves
 from trainers.rows.evidence_source import source_of
-from trainers.rows.format_check import check_rows, require_every_grade
 from trainers.rows.padding import RightPadding
-from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, started_from
 from trainers.runs.frame import close_record, train_to_the_end
 from trainers.runs.record import start_record
-from trainers.sft.config import SftConfig, size_to
-from trainers.sft.setup import step_load, training_rows, trl_config
+from trainers.sft.config import SftConfig
+from trainers.sft.preparation import Prepared, prepare, size_config
+from trainers.sft.setup import Order, plan, step_load, training_rows, trl_config
 from trainers.sft.trainer import AnswerFirstTrainer, SftRecorder
 
 
@@ -60,12 +54,6 @@ def run_key(config: SftConfig, manifest: Manifest, start: RunDirectory | None = 
     return digest({"method": "sft", "config": settings, "manifest": manifest.digest})
 
 
-def size_config(config: SftConfig, manifest: Manifest) -> SftConfig:
-    """Return the configuration sized to the snapshot's train rows."""
-    entries = manifest.tiers if config.tiers is None else [manifest.find_tier(tier) for tier in config.tiers]
-    return size_to(config, max(1, sum(entry.n_rows["train"] for entry in entries)))
-
-
 def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callable[[str], None] = print) -> RunResult:
     """Train on a snapshot that was verified, into a run directory; go on with it where it holds a whole checkpoint.
 
@@ -73,98 +61,63 @@ def train(config: SftConfig, snapshot: Path, *, run: RunDirectory, tell: Callabl
     lines of progress. UserError for a model that cannot carry the rows, a changed plan, and a NaN.
     """
     started = time.monotonic()
-    quieten_libraries()
-    manifest = read_manifest(snapshot)
-    config = size_config(config, manifest)
-    device = choose_device(config.device)
-    loaded = load(
-        snapshot,
-        splits=["train"],
-        tiers=config.tiers,
-        has_evidence=config.has_evidence,
-        has_rationale=config.has_rationale,
-    )
-    rows = loaded["train"]
-    require_every_grade(rows, manifest.scale)
-    tell(f"{len(rows)} train rows; preparing model and tokenizer {config.model}")
-    start = find_start(run.path.parent, config.model)
-    begun = start_content(start)
-    named = config if start is None else config.model_copy(update={"model": str(start.model_dir)})
-    tokenizer = make_tokenizer(named, row_texts(rows))
-    checked = check_rows(
-        rows,
-        tokenizer,
-        manifest.scale,
-        max_length=config.max_length,
-        max_completion_tokens=config.max_completion_tokens,
-        has_evidence=config.has_evidence,
-    )
-    assert config.epochs is not None and config.batch_size is not None  # sized above
-    step_size = config.batch_size * config.accumulation_steps
-    random = np.random.default_rng(config.seed)
-    stages = plan_stages(
-        rows["tier"],
-        config.curriculum,
-        epochs=config.epochs,
-        keep_rate=config.keep_rate,
-        step_size=step_size,
-        random=random,
-    )
-    visits = plan_visits(
-        [stage.rows for stage in stages],
-        [len(row.prompt) + len(row.completion) for row in checked.rows],
-        [len(row.prompt) + 1 for row in checked.rows],
-        batch_size=config.batch_size,
-        rationale_rate=config.rationale_rate,
-        random=random,
-    )
-    steps = stage_steps(stages, step_size)
-    for stage in steps:
+    prepared = prepare(config, snapshot, runs_dir=run.path.parent, tell=tell)
+    order = plan(prepared)
+    for stage in order.steps:
         tell(f"tier {stage.tier}: steps {stage.first_step} to {stage.last_step}, {stage.n_kept} visits to tiers before")
-    plan = [[row.prompt, row.completion] for row in checked.rows] + [[v.row, v.has_rationale] for v in visits]
-    checkpoint = start_record(
-        run,
-        method="sft",
-        run_key=run_key(config, manifest, start),
-        plan_digest=digest(plan),
-        config=config.model_dump(mode="json"),
-        manifest=manifest,
-        checked=checked,
-        stages=[asdict(stage) for stage in steps],
-        **begun,
-    )
-    model = make_model(named, tokenizer, device)
-    weights = balance_weights(_count(rows, manifest.scale.values), config.grade_balance)
+    checkpoint = _start_record(run, prepared, order)
     first_step = started_from(checkpoint)
-    recorder = SftRecorder(run, epochs=config.epochs, started_from=first_step, tell=tell, stages=steps)
-    trainer = AnswerFirstTrainer(
-        model=model,
-        args=trl_config(config, run.checkpoints_dir, n_visits=len(visits), device=device),
-        train_dataset=training_rows(checked),
-        data_collator=RightPadding(tokenizer.pad_token_id),
-        processing_class=tokenizer,
-        peft_config=lora_config(config.lora_rank),
-        callbacks=[recorder],
-        order=[2 * visit.row + visit.has_rationale for visit in visits],
-        grade_weights=dict(zip(checked.grade_token_ids, weights, strict=True)),
-        grade_weight=config.grade_weight,
-        row_hashes=rows["row_hash"],
-    )
+    recorder = SftRecorder(
+        run, epochs=prepared.config.epochs, started_from=first_step, tell=tell, stages=order.steps
+    )  # fmt: skip
+    trainer = _make_trainer(prepared, order, run, recorder)
     recorder.trainer = trainer
     train_to_the_end(
-        trainer, tokenizer, run, load=step_load(checked.rows, config, device), checkpoint=checkpoint,
-        source=config.model, tell=tell, evidence=source_of(manifest.rule_book, rows["fields"]),
+        trainer, prepared.tokenizer, run,
+        load=step_load(prepared.checked.rows, prepared.config, prepared.device), checkpoint=checkpoint,
+        source=config.model, tell=tell, evidence=source_of(prepared.manifest.rule_book, prepared.rows["fields"]),
     )  # fmt: skip
-    metrics = run.read_metrics()
+    metrics, checked = run.read_metrics(), prepared.checked
     result = RunResult(
         run.run_id, run.path, len(checked.rows), trainer.state.global_step, round(time.monotonic() - started, 1),
         first_step, metrics[-1]["grade_loss"] if metrics else None, checked.n_prompts_cut, checked.n_completions_cut,
-        stage_curves(steps, metrics),
+        stage_curves(order.steps, metrics),
     )  # fmt: skip
     close_record(run, result)
     return result
 
 
-def _count(rows: Dataset, grades: tuple[int, ...]) -> list[int]:
-    column = list(rows["grade"])
-    return [column.count(grade) for grade in grades]
+def _start_record(run: RunDirectory, prepared: Prepared, order: Order) -> Path | None:
+    """Write down what the run is about to do; return the checkpoint to go on from."""
+    return start_record(
+        run,
+        method="sft",
+        run_key=run_key(prepared.config, prepared.manifest, prepared.start),
+        plan_digest=order.digest,
+        config=prepared.config.model_dump(mode="json"),
+        manifest=prepared.manifest,
+        checked=prepared.checked,
+        stages=[asdict(stage) for stage in order.steps],
+        **start_content(prepared.start),
+    )
+
+
+def _make_trainer(prepared: Prepared, order: Order, run: RunDirectory, recorder: SftRecorder) -> AnswerFirstTrainer:
+    config, checked = prepared.config, prepared.checked
+    grades = list(prepared.rows["grade"])
+    counts = [grades.count(grade) for grade in prepared.manifest.scale.values]
+    weights = balance_weights(counts, config.grade_balance)
+    return AnswerFirstTrainer(
+        model=prepared.make_model(),
+        args=trl_config(config, run.checkpoints_dir, n_visits=len(order.visits), device=prepared.device),
+        train_dataset=training_rows(checked),
+        data_collator=RightPadding(prepared.tokenizer.pad_token_id),
+        processing_class=prepared.tokenizer,
+        peft_config=lora_config(config.lora_rank),
+        callbacks=[recorder],
+        order=[2 * visit.row + visit.has_rationale for visit in order.visits],
+        filler=2 * len(checked.rows),
+        grade_weights=dict(zip(checked.grade_token_ids, weights, strict=True)),
+        grade_weight=config.grade_weight,
+        row_hashes=prepared.rows["row_hash"],
+    )

@@ -16,10 +16,12 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
 from storage.errors import UserError
-from trainers.objectives.losses import IGNORED, answer_first_loss
+from trainers.launching.processes import gathered, processes, summed
+from trainers.objectives.losses import IGNORED, Whole, answer_first_loss
 from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.order.curriculum import StageSteps, stage_at
 from trainers.order.planned_order import InPlannedOrder
+from trainers.rows.padding import FILLER
 from trainers.runs.recorder import RunRecorder, take
 
 LOGGED = ("loss", "grade_loss", "rationale_loss", "grad_norm", "learning_rate")
@@ -31,8 +33,6 @@ class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
     grade_weights: loss weight of each grade by token id. row_hashes: what `row` of the dataset counts through; the
     hashes of consumed rows are digested into the metrics.
     """
-
-    loss_is_scaled_for_ga = False  # each batch's loss is a mean; the trainer divides by the accumulated batches
 
     def __init__(
         self,
@@ -55,19 +55,28 @@ class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
         return_outputs: bool = False,  # noqa: ARG002 - the hook's signature
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> torch.Tensor:
-        """Return the answer-first loss of a batch; UserError when it is not finite."""
-        labels, rows = inputs["labels"], inputs["row"].tolist()
+        """Return the answer-first loss of a batch, or of this process's share of it; UserError when it is not finite.
+
+        Gradients are averaged over processes, so a share counts as often as there are processes.
+        """
+        labels, is_counted_for = inputs["labels"], inputs["row"] >= 0
         log_probs, is_counted = completion_log_probs(model, inputs["input_ids"], labels)
         grades = [next(token for token in row if token != IGNORED) for row in labels.tolist()]
         row_weights = torch.tensor([self._weight_of_token[token] for token in grades], device=labels.device)
-        loss = answer_first_loss(log_probs, is_counted, grade_weight=self._grade_weight, row_weights=row_weights)
+        rows = [row for row in gathered(inputs["row"]).tolist() if row != FILLER]
+        (n_rationale_tokens,) = summed([int((is_counted.sum(dim=1) - 1).sum())], labels.device)
+        loss = answer_first_loss(
+            log_probs, is_counted, grade_weight=self._grade_weight, row_weights=row_weights * is_counted_for,
+            whole=Whole(len(rows), int(n_rationale_tokens)),
+        )  # fmt: skip
         self._consumed.update("".join(self._row_hashes[row] for row in rows).encode())
         if not bool(torch.isfinite(loss.total)):
             self._stop_at_nan(loss.grade, rows)
-        self._metrics["train"]["grade_loss"].append(float(loss.grade.detach()))
-        if loss.rationale is not None:
-            self._metrics["train"]["rationale_loss"].append(float(loss.rationale.detach()))
-        return loss.total
+        terms = [loss.grade] if loss.rationale is None else [loss.grade, loss.rationale]
+        values = summed([float(term.detach()) for term in terms], labels.device)
+        for name, value in zip(("grade_loss", "rationale_loss"), values, strict=False):
+            self._metrics["train"][name].append(value)
+        return loss.total * processes().n
 
     def take_consumed(self) -> str:
         """Return the digest of the row hashes consumed since the last call."""

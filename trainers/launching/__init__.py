@@ -1,0 +1,1 @@
+"""A run in several processes: who they are, how they are started, and what accelerate is told."""
