@@ -18,6 +18,7 @@ from storage.training.run_curves import Curve, SliceRecall
 
 HEIGHT = 220
 NAME_WIDTH = 90  # for the words at the end of a line
+NAME_HEIGHT = 0.1  # of the scale of recall
 _STEP = {"field": "step", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"}}
 
 
@@ -70,7 +71,8 @@ def draw_curve(curve: Curve, before: Curve | None, words: CurveWords, *, key: st
 
 def draw_recalls(slices: Sequence[SliceRecall], words: Mapping[str, str], *, key: str) -> None:
     """Draw recall over steps of a few slices; a mark where the alarm rang. `words` has title, step, alarm."""
-    rows = pl.concat([_recalls(one) for one in slices])
+    named = _apart(slices)
+    rows = pl.concat([_recalls(one, is_named=one.name in named) for one in slices])
     x = {**_STEP, "title": words["step"]}
     y = {"field": "value", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     line = {"field": "name", "type": "nominal"}
@@ -94,7 +96,7 @@ def draw_recalls(slices: Sequence[SliceRecall], words: Mapping[str, str], *, key
              "mark": {"type": "point", "shape": "triangle-down", "size": 110, "filled": True, "yOffset": -11,
                       "color": alarm_colour(), "opacity": 1},
              "encoding": {"x": x, "y": y, "tooltip": told}},
-            {"transform": _LAST_OF_EACH,
+            {"transform": [{"filter": "datum.is_named"}, *_LAST_OF_EACH],
              "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "clip": False},
              "encoding": {"x": x, "y": y, "text": line, "color": colour}},
         ],
@@ -125,7 +127,16 @@ def _points(curve: Curve, which: str) -> pl.DataFrame:
     )
 
 
-def _recalls(one: SliceRecall) -> pl.DataFrame:
+def _apart(slices: Sequence[SliceRecall]) -> set[str]:
+    """Return the slices whose names can stand at the end of their lines without covering another's, the first first."""
+    named: list[SliceRecall] = []
+    for one in slices:
+        if all(abs(one.last - other.last) >= NAME_HEIGHT for other in named):
+            named.append(one)
+    return {one.name for one in named}
+
+
+def _recalls(one: SliceRecall, *, is_named: bool) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "step": one.curve.steps,
@@ -134,5 +145,6 @@ def _recalls(one: SliceRecall) -> pl.DataFrame:
             "n": [one.n] * len(one.curve.steps),
             "is_alarm": [step in one.alarm_steps for step in one.curve.steps],
             "is_forgotten": [one.is_forgotten] * len(one.curve.steps),
+            "is_named": [is_named] * len(one.curve.steps),
         }
     )

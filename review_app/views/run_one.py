@@ -133,8 +133,9 @@ def _draw_alarms(page: Page, curves: RunCurves) -> None:
         worst = min(rules or rang, key=lambda one: one.last - one.start)
         told = {"step": f"{worst.curve.steps[-1]:,}", "rules": len(rules), "slices": len(rang) - len(rules)}
         worst_told = {"before": f"{worst.start:.0%}", "after": f"{worst.last:.0%}", "n": worst.n}
+        key = "runs.alarm" if len(rules) == len(rang) else "runs.alarm_both" if rules else "runs.alarm_slices"
         said = [
-            page.say("runs.alarm" if len(rules) == len(rang) else "runs.alarm_slices", **told),
+            page.say(key, **told),
             page.say("runs.alarm_worst", worst=plain(_named(page, worst)), **worst_told),
         ]
         st.warning(together(page, said))
@@ -177,7 +178,8 @@ def _draw_recalls(page: Page, run_id: str, curves: RunCurves) -> None:
     held = curves.held_back
     if held is None:
         return
-    fallen = sorted(held.slices, key=lambda one: (not one.is_forgotten, one.last - one.start, one.name))
+    # by pairs lost, not by share: a rule on one pair falls from all to nothing by chance
+    fallen = sorted(held.slices, key=lambda one: (not one.is_forgotten, one.n * (one.last - one.start), one.name))
     drawn = ([one for one in fallen if one.kind == "rule"] or fallen)[:N_LINES]
     words = {name: page.say(f"runs.{name}") for name in ("step", "alarm_mark", "recall")}
     title = page.say("runs.recall_title", n=f"{held.n:,}")
