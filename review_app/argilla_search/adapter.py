@@ -240,14 +240,18 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc,unused-ignore]
 
     async def _ask(self, act: Callable[..., Result], dataset_id: str, *given: Any, **named: Any) -> Result:
         """Ask the index of a dataset, which is built anew if it is lost; status 503 where it cannot be."""
+        healing = healing_of(self._index)
         try:
+            await healing.look(dataset_id)
             return await asyncio.to_thread(_asked_of, self._index, act, dataset_id, *given, **named)
         except MissingDatasetError:
             try:
-                await healing_of(self._index).heal(dataset_id)
+                await healing.heal(dataset_id)
                 return await asyncio.to_thread(_asked_of, self._index, act, dataset_id, *given, **named)
             except (NotHealedError, MissingDatasetError) as error:
                 raise HTTPException(503, str(error)) from error
+        except NotHealedError as error:
+            raise HTTPException(503, str(error)) from error
 
     async def _change(self, dataset_id: Any, record_ids: Sequence[str], act: Callable[..., None], *given: Any) -> None:
         """Change records of the index; one it has not is indexed from the server's database, which has the change."""

@@ -2,13 +2,15 @@
 
 The first to ask for it starts the walk and waits a moment for it; later ones are answered by what is there so far.
 What is written meanwhile is noted and indexed once more at the end, for the walk may have read it before it was
-changed. A walk that fails or is cancelled leaves nothing behind, so that the next one to ask starts again.
+changed. A walk that fails or is cancelled leaves nothing behind, and what a killed one leaves is marked half, so that
+the next one to ask starts again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,6 +64,7 @@ class Healing:
         """Rebuild an index from a database."""
         self._index, self._records, self._pace = index, records, pace
         self._walks: dict[str, Walk] = {}
+        self._looked_at: set[str] = set()
         self._failed: dict[str, tuple[float, str]] = {}
 
     def note(self, dataset_id: str, record_ids: Sequence[str]) -> bool:
@@ -70,6 +73,18 @@ class Healing:
         if walk is not None:
             walk.touched.update(record_ids)
         return walk is not None
+
+    async def look(self, dataset_id: str) -> None:
+        """Rebuild a dataset whose rebuild was killed; each is looked at once."""
+        if dataset_id in self._looked_at:
+            return
+        try:
+            is_half = await asyncio.to_thread(self._index.is_half, dataset_id)
+        except sqlite3.Error:
+            return  # the question that follows meets it as well
+        if is_half:
+            await self.heal(dataset_id)
+        self._looked_at.add(dataset_id)
 
     async def heal(self, dataset_id: str) -> None:
         """Rebuild a dataset, or join the rebuild under way, and wait a moment; NotHealedError where it fails."""
@@ -92,10 +107,11 @@ class Healing:
             if fields is None:
                 return  # whoever asked is told that the index does not hold it
             _LOGGER.warning("dataset %s was lost from the search index; it is built anew", dataset_id)
-            await asyncio.to_thread(self._index.create_dataset, dataset_id, fields)
+            await asyncio.to_thread(self._index.begin_rebuild, dataset_id, fields)
             record_ids = await self._records.record_ids(dataset_id)
             for start in range(0, len(record_ids), self._pace.at_once):
                 await self._put(dataset_id, record_ids[start : start + self._pace.at_once])
+            await asyncio.to_thread(self._index.end_rebuild, dataset_id)
             walk = self._walks[dataset_id]
             while walk.touched:
                 again, walk.touched = sorted(walk.touched), set()
@@ -113,7 +129,7 @@ class Healing:
             await self._forget(dataset_id)
             raise NotHealedError(words) from error
         finally:
-            del self._walks[dataset_id]  # nothing is noted between the last look and this
+            del self._walks[dataset_id]  # no await since the last look at what was noted
         _LOGGER.warning(
             "dataset %s is in the search index again: %d records, %.1f s",
             dataset_id,

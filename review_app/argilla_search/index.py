@@ -77,6 +77,22 @@ class Index:
         with self._connections.writing() as connection:
             schema.create_tables(connection, dataset_id, fields)
 
+    def begin_rebuild(self, dataset_id: str, fields: Sequence[str]) -> None:
+        """Make a dataset's tables, empty, and note that they are not whole before `end_rebuild`."""
+        with self._connections.writing() as connection:
+            schema.create_tables(connection, dataset_id, fields)
+            schema.mark_half(connection, dataset_id)
+
+    def end_rebuild(self, dataset_id: str) -> None:
+        """Note that a dataset is whole."""
+        with self._connections.writing() as connection:
+            schema.unmark_half(connection, dataset_id)
+
+    def is_half(self, dataset_id: str) -> bool:
+        """Tell whether a rebuild of the dataset was begun and not ended."""
+        tables = schema.tables_of(dataset_id)
+        return bool(self._all("select 1 from dataset_fields where dataset_id = ? and place = ?", tables, schema.HALF))
+
     def delete_dataset(self, dataset_id: str) -> None:
         """Drop a dataset's tables; one that is not there is no error."""
         with self._connections.writing() as connection:
@@ -239,7 +255,9 @@ class Index:
     def _dataset(self, dataset_id: str) -> tuple[str, tuple[str, ...]]:
         """Return the start of a dataset's table names and its fields; MissingDatasetError if it has no tables."""
         tables = schema.tables_of(dataset_id)
-        fields = self._all("select field from dataset_fields where dataset_id = ? order by place", tables)
+        fields = self._all(
+            "select field from dataset_fields where dataset_id = ? and place >= 0 order by place", tables
+        )
         if not fields and not self.has_dataset(dataset_id):
             raise MissingDatasetError(str(dataset_id))
         return tables, tuple(field for (field,) in fields)

@@ -19,7 +19,8 @@ pragma busy_timeout = 30000;
 pragma cache_size = -16384;
 pragma mmap_size = 0;
 """
-# Which fields a dataset has, and in which column of its texts each is.
+# Which fields a dataset has, and in which column of its texts each is; a row at HALF says that it is not whole yet.
+HALF = -1
 DATASETS = """
 create table if not exists dataset_fields (
     dataset_id text not null,
@@ -100,6 +101,17 @@ def drop_tables(connection: sqlite3.Connection, dataset_id: str) -> None:
     for kind in KINDS:
         connection.execute(f"drop table if exists {tables}_{kind}")
     connection.execute("delete from dataset_fields where dataset_id = ?", (tables,))
+
+
+def mark_half(connection: sqlite3.Connection, dataset_id: str) -> None:
+    """Note that a dataset's tables are being filled."""
+    row = (tables_of(dataset_id), HALF, "")
+    connection.execute("insert into dataset_fields (dataset_id, place, field) values (?, ?, ?)", row)
+
+
+def unmark_half(connection: sqlite3.Connection, dataset_id: str) -> None:
+    """Note that a dataset's tables are filled."""
+    connection.execute("delete from dataset_fields where dataset_id = ? and place = ?", (tables_of(dataset_id), HALF))
 
 
 def column_of(place: int) -> str:

@@ -17,7 +17,7 @@ import httpx
 from tests.conftest import ROOT
 
 PYTHON = os.environ.get("AFREL_ARGILLA_PYTHON")
-STARTING = 120.0  # seconds
+STARTING = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

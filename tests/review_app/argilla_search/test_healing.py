@@ -130,6 +130,19 @@ def test_a_rebuild_whose_process_stops_waiting_leaves_no_half(index: Index) -> N
     assert not index.has_dataset(DATASET)
 
 
+def test_what_a_killed_rebuild_left_is_built_again_by_the_next_process(index: Index) -> None:
+    shelf = Shelf({"a": "sofa", "b": "sofa"})
+    index.begin_rebuild(DATASET, ["query"])
+    index.put(DATASET, asyncio.run(shelf.documents(["a"])))
+    index.close()
+    again = Index(index.path)
+    assert again.is_half(DATASET) and found(again, "sofa") == ["a"]
+    healer = Healing(again, shelf)
+    for _ in range(2):
+        done(healer.look(DATASET))
+    assert (again.is_half(DATASET), found(again, "sofa"), shelf.n_read) == (False, ["a", "b"], 3)
+
+
 def test_a_dataset_that_is_not_in_use_is_not_made(index: Index) -> None:
     done(Healing(index, Shelf({})).heal("0f0f0f0f-0000-4000-8000-000000000002"))
     assert not index.has_dataset("0f0f0f0f-0000-4000-8000-000000000002")
