@@ -44,9 +44,9 @@ def load_model(model: str | Path, *, device: str) -> PreTrainedModel:
         )
     except (OSError, ValueError) as error:
         raise UserError(_cannot_load("model", str(model), error)) from error
-    model = moved(loaded, device)
-    model.eval()
-    return model
+    placed = moved(loaded, device)
+    placed.eval()
+    return placed
 
 
 def moved(model: PreTrainedModel, device: str) -> PreTrainedModel:
