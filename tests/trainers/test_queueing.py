@@ -44,3 +44,14 @@ def test_a_queued_training_is_cancelled_and_resumed_it_finishes(shop: Shop, tmp_
         assert told["progress"]["done"] == told["progress"]["total"]
     assert (shop.root / "runs" / str(job.run_id) / "run.json").is_file()
     assert "nothing to do" in shop.run(*words)
+
+
+@pytest.mark.slow
+def test_a_followed_training_is_told_to_its_end_and_its_model_has_a_card(shop: Shop, tmp_path: Path) -> None:  # noqa: F811
+    sign(shop)
+    words = ("train", "sft", "--config", str(tmp_path / "sft.toml"), "--wait", "--json")
+    told = json.loads(shop.run(*words))
+    assert (told["status"], told["exit_status"], told["result"]["n_steps"]) == ("finished", 0, 150)
+    assert (shop.root / "runs" / told["run_id"] / "model" / "README.md").read_text().startswith("---\n")
+    again = json.loads(shop.run(*words))
+    assert again["result"]["nothing_to_do"] and again["job_id"] != told["job_id"]

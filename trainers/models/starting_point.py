@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import UserError
-from trainers.runs.directory import RunDirectory, file_digests, open_run
+from trainers.runs.directory import RunDirectory, model_digests, open_run
 
 TINY = "tiny"
 
@@ -55,7 +55,7 @@ def require_finished(run: RunDirectory) -> dict[str, Any]:
     again = f"the same afrel train {described.get('method', 'METHOD')}"
     if described["status"] != "finished":
         raise UserError(f"{run.run_id} is {described['status']}, not finished. Go on with it: {again}")
-    if file_digests(run.model_dir) != described["model_files"]:
+    if model_digests(run.model_dir) != described["model_files"]:
         raise UserError(f"the files in {run.model_dir} are not those {run.run_id} wrote. Train again: {again}")
     return described
 

@@ -50,6 +50,7 @@ def test_a_run_goes_on_from_another_and_leaves_a_full_record(trained, whole) -> 
     described, metrics = run.read(), run.read_metrics()
     assert described["status"] == "finished" and described["method"] == "dpo"
     assert described["started_from"]["run_id"] == trained.run.run_id
+    assert [held["snapshot_id"] for held in described["inherited"]] == [trained.snapshot.directory.name]
     assert described["model_files"] == file_digests(run.model_dir)
     assert (result.n_pairs, result.n_by_origin) == (12, {"own": 12, "expert": 0, "edit": 0})
     assert [line["step"] for line in metrics] == list(range(1, 7))  # 12 pairs twice, 4 a step
