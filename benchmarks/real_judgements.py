@@ -99,7 +99,9 @@ def write_whole(path: Path, content: Any) -> None:
 
 
 def prepare(out: Path, *, is_quick: bool) -> Material:
-    """Bring the pairs to a signed snapshot by the verbs, or find it there."""
+    """Bring the pairs to a signed snapshot by the verbs that were not run yet, or find it there."""
+    from storage.store import Store
+    from storage.workspace import Workspace
     from trainers.rows.snapshot_rows import load
 
     source = _source(out, is_quick=is_quick)
@@ -109,17 +111,15 @@ def prepare(out: Path, *, is_quick: bool) -> Material:
         password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(16))
     os.environ.update(AFREL_HOME=str(out / "home"), AFREL_PASSWORD_FILE=str(password))
-    done = out / "snapshot.json"
+    done, verbs = out / "snapshot.json", out / "verbs.json"
     if not done.exists():
-        if workspace.exists():
-            sys.exit(f"{workspace} is half made: a run was killed before its snapshot was cut. Remove {out}, run again")
-        for account, words in cycle.cycle(workspace, source):
-            if words[0] not in LEFT_OUT:
+        n_run = json.loads(verbs.read_text()) if verbs.exists() else 0
+        for n, (account, words) in enumerate(cycle.cycle(workspace, source)):
+            if n >= n_run and words[0] not in LEFT_OUT:
                 cycle.run_verb(workspace, account, words)
-        # grades the labeller proposes, also of dev pairs: the lexical stage
-        rows = cycle.afrel_json(
-            workspace, "sql", "--json", "select pair_id, grade from candidates where proposer = 'lexical'"
-        )  # fmt: skip
+                write_whole(verbs, n + 1)
+        with Store.connect(Workspace.find(workspace), sees_test=True) as store:  # as `evaluate` reads them
+            rows = store.read("lexical_grades").to_pylist()
         cycle.stop_store(workspace)
         (snapshot,) = (folder.name for folder in (workspace / "snapshots").iterdir() if folder.name.startswith("snap_"))
         write_whole(done, {"snapshot": snapshot, "lexical": {row["pair_id"]: row["grade"] for row in rows}})
@@ -169,7 +169,10 @@ def boosting(material: Material, *, is_balanced: bool = False) -> Any:
 
 
 def lexical_features(train: Any, dev: Any) -> tuple[Any, Any]:
-    """Return the numeric pair features of this project, the cosine of TF-IDF and shares of common signs, (n, F)."""
+    """Return the numeric pair features of this project, the cosine of TF-IDF and shares of common signs, (n, F).
+
+    A feature that is the same for all train pairs is left out.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=3, sublinear_tf=True, dtype=np.float32)
@@ -184,7 +187,9 @@ def lexical_features(train: Any, dev: Any) -> tuple[Any, Any]:
         common = [len(set(q) & set(t)) / max(1, len(set(q))) for q, t in zip(rows["query"], rows["title"], strict=True)]
         return np.column_stack([found.to_numpy(), cosine, common])
 
-    return of(train), of(dev)
+    learnt, asked = of(train), of(dev)
+    says_something = [len(np.unique(column[~np.isnan(column)])) > 1 for column in learnt.T]  # the binning asks for it
+    return learnt[:, says_something], asked[:, says_something]
 
 
 def sft(material: Material, *, has_evidence: bool, start: str = "tiny") -> Any:

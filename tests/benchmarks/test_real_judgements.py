@@ -51,8 +51,9 @@ def test_the_rival_sees_what_the_texts_have_in_common_and_no_grade() -> None:
             "fields": ["{}"] * len(pairs),
         }
 
-    train = rows(*[("abc", "abc")] * 4)
+    train = rows(*[("abc", "abc")] * 4, *[("abc", "axy")] * 4)
     learnt, asked = lexical_features(train, rows(("abc", "abd"), ("abc", "abc"), ("abc", "xyz")))
-    assert learnt.shape[0] == 4 and asked.shape == (3, learnt.shape[1])
+    assert learnt.shape[0] == 8 and asked.shape == (3, learnt.shape[1])
+    assert all(len(set(column)) > 1 for column in learnt.T)  # bodies are empty here: what is said of them is left out
     assert asked[:, -1] == pytest.approx([2 / 3, 1, 0])
     assert asked[1, -2] == pytest.approx(1) and asked[2, -2] == 0 and 0 < asked[0, -2] < 1
