@@ -7,15 +7,17 @@ environment.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from storage.errors import UserError
-from storage.locks import exclusive
 from storage.progress_bar import Bar
 
 PINS = Path(__file__).with_name("server-environment.txt")
@@ -48,7 +50,7 @@ def make_environment(tell: Bar) -> Path:
     folder = environment_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     tell("waiting for another installation", 0, 0)
-    with exclusive(folder.with_name(f"{folder.name}.lock")):
+    with _held(folder.with_name(f"{folder.name}.lock")) as lock:
         found = find_environment()
         if found is not None:
             return found
@@ -56,20 +58,38 @@ def make_environment(tell: Bar) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         tell("making an environment", 0, 0)
         with log.open("w", encoding="utf-8") as said:
-            _run([str(_find_python()), "-m", "venv", str(folder)], said=said, log=log)
-            _install(folder / "bin" / "python", tell, log)
+            making = [str(_find_python()), "-I", "-m", "venv", str(folder)]
+            done = subprocess.run(making, stdout=said, stderr=subprocess.STDOUT, pass_fds=(lock,))
+        if done.returncode:
+            raise _refusal(log)
+        _install(folder / "bin" / "python", tell, log, lock=lock)
         (folder / MARK).touch()
     return folder / "bin" / "python"
 
 
-def _install(python: Path, tell: Bar, log: Path) -> None:
+@contextmanager
+def _held(path: Path) -> Iterator[int]:
+    """Hold a lock file; who inherits it holds it too, so that nobody builds where a killed call's pip builds."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _install(python: Path, tell: Bar, log: Path, *, lock: int) -> None:
     n_packages = sum(not line.startswith("#") for line in PINS.read_text(encoding="ascii").splitlines())
     words = ["install", "--progress-bar", "off", "--no-input", "--retries", "3", "--no-deps", "-r", str(PINS)]
     n_collected = 0
     with (
         log.open("a", encoding="utf-8") as said,
         subprocess.Popen(
-            [str(python), "-m", "pip", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [str(python), "-I", "-m", "pip", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=(lock,),
         ) as pip,
     ):
         assert pip.stdout is not None
@@ -84,12 +104,6 @@ def _install(python: Path, tell: Bar, log: Path) -> None:
             pip.terminate()
             raise
     if pip.returncode:
-        raise _refusal(log)
-
-
-def _run(command: list[str], *, said: object, log: Path) -> None:
-    done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT)  # type: ignore[call-overload]
-    if done.returncode:
         raise _refusal(log)
 
 

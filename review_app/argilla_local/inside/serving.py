@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from review_app.argilla_local.inside import queue_socket
-from review_app.argilla_local.inside.telling import CannotStartError, tell
+from review_app.argilla_local.inside.telling import CannotStartError, divert, tell
 
 HOST = "127.0.0.1"
 LOCK, NOTE, TEMPORARY = Path("server.lock"), Path("server.json"), Path("tmp")
@@ -30,12 +30,13 @@ HEALTH = "/afrel/health"
 
 def main(words: list[str]) -> int:
     """Serve on the port named, until told to stop; say in one line whether the start went well."""
+    to_starter = divert()
     try:
         lock = _hold()
         listening = _listen(int(words[0]))
-        _serve(listening)
+        _serve(listening, to_starter)
     except CannotStartError as error:
-        tell(error=str(error))
+        tell(to_starter, error=str(error))
         return 3
     os.close(lock)
     return 0
@@ -63,7 +64,7 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _serve(listening: socket.socket) -> None:
+def _serve(listening: socket.socket, to_starter: int) -> None:
     port = listening.getsockname()[1]
     note = {"url": f"http://{HOST}:{port}", "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat()}
     written = NOTE.with_suffix(".new")
@@ -78,7 +79,7 @@ def _serve(listening: socket.socket) -> None:
     # uvicorn sends itself the signal once more when it has stopped; what comes after it is ours
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _run(listening, note)
+    _run(listening, note, to_starter)
     if queue is not None:
         queue.stop()
 
@@ -102,7 +103,7 @@ def _open_queue() -> queue_socket.QueueSocket | None:
     return None
 
 
-def _run(listening: socket.socket, note: dict[str, Any]) -> None:
+def _run(listening: socket.socket, note: dict[str, Any], to_starter: int) -> None:
     import argilla_server
     import uvicorn
 
@@ -122,7 +123,7 @@ def _run(listening: socket.socket, note: dict[str, Any]) -> None:
             await super().startup(sockets=sockets)
             if self.started:
                 worker.start()
-                tell(ready=True, **note)
+                tell(to_starter, ready=True, **note)
 
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     asyncio_server = Server(config)
