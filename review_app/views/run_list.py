@@ -44,7 +44,7 @@ def draw_runs(page: Page) -> None:
         format_func=lambda one: _option(page, by_id[one]),
         key=run_keys.OPEN_RUN,
     )
-    _draw_table(page, text or "", tuple(row.run_id for row in rows), is_live=any(row.is_alive for row in rows))
+    _draw_table(page, text or "", rows)
     draw_run(page, by_id[chosen], rows)
 
 
@@ -55,13 +55,15 @@ def _option(page: Page, row: RunRow) -> str:
     )
 
 
-def _draw_table(page: Page, text: str, known: tuple[str, ...], *, is_live: bool) -> None:
+def _draw_table(page: Page, text: str, first: Sequence[RunRow]) -> None:
     """Draw the table, again and again by itself; the whole page when a run came, went or ended."""
+    known, is_live = {row.run_id for row in first}, any(row.is_alive for row in first)
+    at_hand = [first]
 
     @st.fragment(run_every=LIVE_SECONDS if is_live else IDLE_SECONDS)
     def table() -> None:
-        rows = see_runs(page.person, page.workspace, page.store)
-        if {row.run_id for row in rows} != set(known) or any(row.is_alive for row in rows) != is_live:
+        rows = at_hand.pop() if at_hand else see_runs(page.person, page.workspace, page.store)
+        if {row.run_id for row in rows} != known or any(row.is_alive for row in rows) != is_live:
             st.rerun()
         _draw_rows(page, find_runs(rows, text))
 

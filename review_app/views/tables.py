@@ -32,15 +32,19 @@ def draw_table(columns: Sequence[Column], *, is_few: Sequence[bool] = (), height
         else st.column_config.Column(column.heading, width=column.width)
         for place, column in enumerate(columns)
     }
-    styles = pd.DataFrame("", index=frame.index, columns=frame.columns)
-    styles.loc[list(is_few) or [False] * len(frame)] = f"color: {grey()}"
     st.dataframe(
-        frame.style.apply(lambda _: styles, axis=None),
+        _greyed(frame, is_few) if any(is_few) else frame,  # styling a long table takes longer than all else of it
         hide_index=True,
         column_config=config,
         height=height or "auto",
         placeholder=ABSENT,
     )
+
+
+def _greyed(frame: pd.DataFrame, is_few: Sequence[bool]) -> Any:
+    styles = pd.DataFrame("", index=frame.index, columns=frame.columns)
+    styles.loc[list(is_few)] = f"color: {grey()}"
+    return frame.style.apply(lambda _: styles, axis=None)
 
 
 def draw_words(columns: Sequence[Column]) -> None:
