@@ -57,7 +57,8 @@ def gather(
     line = read_run(run.path)
     record: Mapping[str, Any] = {} if line.status is RunStatus.UNREADABLE else run.read()
     gaps += _unfinished(line, record)
-    curves = _or_gap(gaps, lambda: read_curves(run.path), {})
+    none: Mapping[str, Curve] = {}
+    curves = _or_gap(gaps, lambda: read_curves(run.path), none)
     held_back = _or_gap(gaps, lambda: read_held_back(run.path), None)
     if not curves:
         gaps.append("No step has been told, so there are no curves.")
