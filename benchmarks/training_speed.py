@@ -1,6 +1,6 @@
 """What our trainers cost beside TRL's own, what one token saves beside a rationale, what a shared query saves.
 
-    python benchmarks/training_speed.py [--rounds 5] [--steps 12] [--only sft,dpo,grpo,scoring,sharing] [--json FILE]
+    python benchmarks/training_speed.py [--rounds 3] [--steps 6] [--only sft,dpo,grpo,scoring,sharing] [--json FILE]
         [--profile sft|dpo|grpo] [--quick]
 
 `train sft`, `dpo` and `grpo` and plain TRL trainers at the same configuration take turns in one process, round by
@@ -165,8 +165,8 @@ def profile(material: Material, method: str, steps: int) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=12, help="of each arm a round; the first is not timed")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=6, help="of each arm a round; the first is not timed")
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--profile", choices=list(TRAININGS), help="say where a trainer's time goes, time nothing")
