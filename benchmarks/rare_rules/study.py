@@ -85,7 +85,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "λ = .1, balanced, ¼ of prompts by rule": {
         "sft_weight": 0.1, "sft_draw": Draw.BALANCED, "prompts_by_rule": 0.25,
     },
-    "λ = .3, balanced, a quarter of prompts by rule": {
+    "λ = .3, balanced, ¼ of prompts by rule": {
         "sft_weight": 0.3, "sft_draw": Draw.BALANCED, "prompts_by_rule": 0.25,
     },
     "λ = .3, balanced": {"sft_weight": 0.3, "sft_draw": Draw.BALANCED},
