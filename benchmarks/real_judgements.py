@@ -250,7 +250,7 @@ def _certain(grades: Any) -> Any:
 
 
 def _is_finished(run: Any) -> bool:
-    return (run.path / "run.json").exists() and run.read().get("status") == "finished"
+    return bool((run.path / "run.json").exists() and run.read().get("status") == "finished")
 
 
 def report(out: Path, material: Material, stages: Mapping[str, Mapping[str, Any]]) -> None:

@@ -178,11 +178,11 @@ def _weights() -> NDArray[np.uint64]:
 def _kinds() -> NDArray[np.uint8]:
     """Return what each code point is to `comparable`: blank, of a word, of an unspaced script, or left out."""
     kinds = np.full(0x110000, _WORD, dtype=np.uint8)
-    for code in range(0x3100):
+    for first, last in re.findall("(.)(?:-(.))?", UNSPACED):
+        kinds[ord(first) : ord(last or first) + 1] = _UNSPACED
+    for code in range(0x3100):  # also within unspaced scripts: a Khmer full stop, a Japanese middle dot
         if unicodedata.category(chr(code))[0] == "P":
             kinds[code] = _BLANK
     kinds[[ord(blank) for blank in _BLANKS]] = _BLANK
     kinds[[ord("'"), ord("’")]] = _DELETED
-    for first, last in re.findall("(.)(?:-(.))?", UNSPACED):
-        kinds[ord(first) : ord(last or first) + 1] = _UNSPACED
     return kinds

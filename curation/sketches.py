@@ -20,7 +20,7 @@ from curation.shingles import TokenSets, concat_sets, shingle
 
 N_BANDS = 42
 BAND_ROWS = 6
-LAYOUT = f"words-and-3-grams/{N_BANDS}x{BAND_ROWS}/1"  # names what the numbers mean; a kept sketch of another is none
+LAYOUT = f"words-and-3-grams/{N_BANDS}x{BAND_ROWS}/2"  # names what the numbers mean; a kept sketch of another is none
 _THREADS = 2
 _BLOCK = 64_000  # tokens of a padded matrix: a few hundred KB, so that it stays in the cache
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Shelf:
 
     def __init__(self) -> None:
         """Hold nothing."""
-        self.indices = lambda **_: []
+        self.indices: Callable[..., list[str]] = lambda **_: []
 
 
 class Client:

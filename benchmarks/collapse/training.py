@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -132,7 +133,7 @@ class Prompts:
             rules = [[str(rule)] for rule in self._log.rule.tolist()]
             self._rows = DrawnRows(rules, Draw.BALANCED, n_rows=self._n_by_rule, seed=seed)
 
-    def at(self, step: int, turn: int, random: np.random.Generator) -> Pairs:
+    def at(self, step: int, random: np.random.Generator, turn: int) -> Pairs:
         """Return the pairs of a round, as the reward sees them."""
         pairs = self._task.draw(N_PROMPTS - self._n_by_rule, self._regime.rare_mass, random)
         if self._n_by_rule:
@@ -199,9 +200,7 @@ def train_arm(
         random = np.random.default_rng([seed, 14, step])
         loss = torch.zeros(())
         if arm.method is not None:
-            stepped = _reinforced(
-                model, reference, arm, lambda turn, of=step, by=random: prompts.at(of, turn, by), random
-            )
+            stepped = _reinforced(model, reference, arm, partial(prompts.at, step, random), random)
             loss = loss + stepped.loss
             n_drawn, n_kept = n_drawn + stepped.n_drawn, n_kept + stepped.n_kept
         if arm.sft_weight:
@@ -307,6 +306,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def _descend(model: Ranker, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()

@@ -132,7 +132,7 @@ def train_chat_model(examples: Sequence[Example], folder: Path, *, seconds: floa
             group["lr"] = rate
         loss = _loss(model, tokenizer, _batch(rows, chance))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1

@@ -89,10 +89,11 @@ def make_material(scale: Scale, device: str, folder: Path) -> Material:
     assert len(rows) == len(pairs)
     ids = grade_tokens(prompts[:8], lambda text: list(tokenizer(text)["input_ids"]), tokenizer, SCALE, {})
     checked = CheckedRows(rows, ids, 0, 0, max(len(row.prompt) for row in rows))
-    model = build_model(
+    model: Any = build_model(
         tokenizer, hidden_size=scale.width, n_layers=scale.layers, n_heads=8 if scale.width % 16 == 0 else 4,
         max_length=MAX_PROMPT_TOKENS + MAX_COMPLETION_TOKENS, seed=0,
-    ).to(device)  # fmt: skip
+    )  # fmt: skip
+    model = model.to(device)
     golds = [Gold(pair.grade, {rule_id(pair.rule): pair.grade}) for pair in pairs]
     _warm(model, tokenizer, checked, scale, folder)
     state = copy.deepcopy(model.state_dict())

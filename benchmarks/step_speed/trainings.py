@@ -176,11 +176,13 @@ def _dpo_tokens(material: Material, places: list[int], n_steps: int) -> float:
 
 def _grpo_args(material: Material, n_steps: int, path: str) -> tuple[GrpoConfig, Any]:
     """Return our configuration at TRL's own terms, and TRL's as the product makes it of that."""
-    config = GrpoConfig(
-        model="warm", n_steps=n_steps, prompts_per_step=material.scale.n_prompts, group_size=material.scale.group_size,
-        prompt_draw=Draw.NATURAL, max_rounds=1, kl_weight=0.0, sft_weight=0.0, learning_rate=1e-5, temperature=1.0,
-        top_k=0, device="cpu" if material.device == "cpu" else "cuda", logging_steps=10, checkpoint_steps=10_000,
-    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "model": "warm", "n_steps": n_steps, "prompts_per_step": material.scale.n_prompts,
+        "group_size": material.scale.group_size, "prompt_draw": Draw.NATURAL, "prompts_by_rule": 0.0, "max_rounds": 1,
+        "kl_weight": 0.0, "sft_weight": 0.0, "learning_rate": 1e-5, "temperature": 1.0, "top_k": 0,
+        "device": "cpu" if material.device == "cpu" else "cuda", "logging_steps": 10, "checkpoint_steps": 10_000,
+    }  # fmt: skip
+    config = GrpoConfig(**settings)
     args = grpo._trl_config(config, material.run("grpo"), n_completion_tokens=MAX_COMPLETION_TOKENS)
     args.output_dir = path
     return config, args
@@ -222,7 +224,7 @@ def grpo_plain(material: Material, n_steps: int) -> tuple[list[float], float]:
     _, args = _grpo_args(material, n_steps, str(material.run("trl").path))
     args.shuffle_dataset = True
 
-    def exact(completions: list[str], grade: list[int], **_: Any) -> list[float]:
+    def exact(completions: list[str], grade: list[int], **_: Any) -> list[float | None]:
         read = [parse(text, SCALE) for text in completions]
         return [float(isinstance(one, Completion) and one.grade == gold) for one, gold in zip(read, grade, strict=True)]
 

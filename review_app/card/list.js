@@ -58,7 +58,8 @@ class ListPage extends GradingPage {
     this.chooser = new QueryChooser({
       api,
       say,
-      onchoose: (queryId) => this.show(queryId),
+      // the one that is open keeps the doc in hand
+      onchoose: (queryId) => queryId === this.queryId || this.show(queryId),
       onclose: () => this.docs.focusHere(),
     });
     this.guideline = new Guideline({ api, say });

@@ -27,6 +27,14 @@ class Mark:
     is_few: bool
 
 
+def show_chart(chart: alt.Chart | alt.LayerChart, *, told: str) -> None:
+    """Draw a chart without a frame; `told` is what it is to who cannot see it.
+
+    Vega's own words for axes and marks are English whatever the page's language, so they are not said.
+    """
+    st.altair_chart(chart.configure(aria=False, view=alt.ViewConfig(strokeWidth=0)), alt=told)
+
+
 def draw_days(
     by_day: Mapping[date, int], today: date, *, n_days: int, mean: float | None, words: Mapping[str, str]
 ) -> None:
@@ -61,8 +69,7 @@ def draw_days(
             .encode(y="mean:Q", x=x, text="told:N")
         )
     st.markdown(f"**{words['title']}** · {words['before']}")
-    chart = alt.layer(*layers).properties(height=DAYS_HEIGHT).configure_view(strokeWidth=0)
-    st.altair_chart(chart, alt=words["title"])
+    show_chart(alt.layer(*layers).properties(height=DAYS_HEIGHT), told=words["title"])
 
 
 def draw_intervals(marks: Sequence[Mark], *, title: str, axis: str) -> None:
@@ -98,4 +105,4 @@ def draw_intervals(marks: Sequence[Mark], *, title: str, axis: str) -> None:
     )
     st.markdown(f"**{title}**")
     height = 40 + 26 * len(marks)
-    st.altair_chart(alt.layer(nought, spans, points).properties(height=height).configure_view(strokeWidth=0), alt=title)
+    show_chart(alt.layer(nought, spans, points).properties(height=height), told=title)

@@ -64,7 +64,7 @@ def draw_curve(curve: Curve, before: Curve | None, words: CurveWords, *, key: st
                 "encoding": {"x": x, "y": y, "text": {"field": "value", "type": "quantitative", "format": ".4g"}},
             },
         ],
-        "config": {"view": {"strokeWidth": 0}},
+        "config": {"aria": False, "view": {"strokeWidth": 0}},
     }  # fmt: skip
     st.vega_lite_chart(pl.concat(rows), spec, alt=words.title, key=key)
 
@@ -100,7 +100,7 @@ def draw_recalls(slices: Sequence[SliceRecall], words: Mapping[str, str], *, key
              "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "clip": False},
              "encoding": {"x": x, "y": y, "text": line, "color": colour}},
         ],
-        "config": {"view": {"strokeWidth": 0}},
+        "config": {"aria": False, "view": {"strokeWidth": 0}},
     }  # fmt: skip
     st.markdown(f"**{words['title']}** · ▼ {words['alarm']}")
     st.vega_lite_chart(rows, spec, alt=words["title"], key=key)

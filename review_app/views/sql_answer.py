@@ -11,6 +11,7 @@ import streamlit as st
 from review_app import sql_desk
 from review_app.page import Page
 from review_app.sql_desk import Answer
+from review_app.views.charts import show_chart
 from review_app.views.clock import shown_time
 from review_app.views.numbers import accent
 from review_app.views.sentences import together
@@ -110,7 +111,7 @@ def _draw_chart(page: Page, answer: Answer) -> None:
             y=alt.Y("y:Q", title=y),
             tooltip=[alt.Tooltip("x", title=x), alt.Tooltip("y:Q", title=y)],
         )
-        st.altair_chart(chart.properties(height=320).configure_view(strokeWidth=0), alt=f"{y} / {x}")
+        show_chart(chart.properties(height=320), told=f"{y} / {x}")
         if answer.result.table.num_rows > MOST_POINTS:
             st.caption(page.say("sql.first_points", n=f"{MOST_POINTS:,}"))
 

@@ -9,6 +9,7 @@ import streamlit as st
 from curation.agreement import Agreement
 from review_app.page import Page
 from review_app.tier_desk import Outlook, Preview, TierView
+from review_app.views.charts import show_chart
 from review_app.views.grade_ramp import ramp_of
 from review_app.views.numbers import ABSENT, grey, percent, span
 from review_app.views.tables import Column, draw_table
@@ -104,7 +105,7 @@ def draw_grades(page: Page, preview: Preview, outlook: Outlook) -> None:
     )
     title = page.say("tiers.grades_title")
     st.markdown(f"**{title}**")
-    st.altair_chart((bars + labels).properties(height={"step": 34}).configure_view(strokeWidth=0), alt=title)
+    show_chart((bars + labels).properties(height={"step": 34}), told=title)
 
 
 def alpha_text(alpha: Agreement) -> str:

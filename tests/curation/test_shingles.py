@@ -65,6 +65,10 @@ def test_chunks_of_many_texts_are_put_together_in_order() -> None:
     assert together[0] == together[3] and len(together[1]) == 1
 
 
+def test_punctuation_of_an_unspaced_script_parts_words_as_any_other() -> None:
+    assert sets("0។", "ラグ・青い敷物") == sets("0", "ラグ 青い敷物")
+
+
 @given(st.lists(st.text(max_size=30), max_size=6))
 def test_any_texts_have_equal_sets_where_they_are_comparable(texts: list[str]) -> None:
     twins = [comparable(text.replace("\0", " ")) for text in texts]

@@ -84,7 +84,8 @@ def test_logging_in_by_keyboard_draws_the_page_and_asks_nobody_else(app: ServedA
     with opened(browser) as (page, watched):
         page.goto(f"{app.url}/progress")
         assert page.url.endswith("/login?next=progress")
-        page.keyboard.type("cleo")  # the field has the focus
+        expect(page.get_by_label("Account")).to_be_focused()
+        page.keyboard.type("cleo")
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
