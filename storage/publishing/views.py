@@ -26,6 +26,11 @@ select *
 from responses
 where response_id in (select response_id from standing_response_ids)
 """,
+    "responses_via": """
+select a.*, case r.verb when 'argilla pull' then 'argilla' else coalesce(r.verb, 'app') end as via
+from responses a
+left join runs r using (run_id)
+""",
     "current_judgments": """
 select *
 from judgments

@@ -108,6 +108,16 @@ def test_an_answer_that_was_sent_back_stands_no_more_and_of_test_pairs_nobody_is
     assert shop.ask("select count(*), count(*) filter (pair_id = 'p_4') from send_backs") == [(9, 0)]
 
 
+def test_an_answer_tells_the_way_it_came(shop: StoreFile) -> None:
+    shop.insert("runs", [{"run_id": "run_pull", "verb": "argilla pull"}])
+    rows = [{"response_id": "pulled", "run_id": "run_pull"}, {"response_id": "given", "run_id": None}]
+    shop.insert("responses", [{"pair_id": "p_1", **row} for row in rows])
+    shop.publish()
+    ways = shop.ask("select response_id, via from responses_via where response_id in ('given', 'pulled') order by via")
+    assert ways == [("given", "app"), ("pulled", "argilla")]
+    assert shop.ask("select (select count(*) from responses_via) - (select count(*) from responses)") == [(0,)]
+
+
 def test_a_copy_that_does_not_know_what_changed_takes_the_status_of_all(shop: StoreFile) -> None:
     shop.update("update candidate_status set status = 'settled'")
     alter(shop.copy, MARK)
