@@ -27,7 +27,7 @@ class Mark:
     is_few: bool
 
 
-def show_chart(chart: alt.Chart | alt.LayerChart, *, told: str) -> None:
+def show_chart(chart: alt.Chart | alt.LayerChart | alt.FacetChart, *, told: str) -> None:
     """Draw a chart without a frame; `told` is what it is to who cannot see it.
 
     Vega's own words for axes and marks are English whatever the page's language, so they are not said.
