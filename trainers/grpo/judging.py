@@ -5,6 +5,7 @@ A reward that could not be computed is missing and counted, never a reward of 0;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,17 @@ def judge(
     table = to_tensor(rewards)
     missing = {name: int(table[:, at].isnan().sum()) for at, name in enumerate(REWARDS)}
     return Judged(Rollouts(table, pad_segments(segments), group_size), to_tensor(verdicts), missing)
+
+
+def exact_grades(
+    completions: Sequence[Sequence[int]], golds: Sequence[Gold], scale: Scale, tokenizer: PreTrainedTokenizerBase
+) -> list[float]:
+    """Return the strict outcome alone of completions, as `judge` has it: right grade in the right form or not."""
+    texts = [read_tokens(ids, tokenizer)[0] for ids in completions]
+    found = [
+        _rewarded("exact_grade", parse(text, scale), gold, scale, text) for text, gold in zip(texts, golds, strict=True)
+    ]
+    return [math.nan if reward is None else float(reward) for reward in found]
 
 
 def _rewarded(name: str, parsed: Completion | ParseFailure, gold: Gold, scale: Scale, text: str) -> float | None:

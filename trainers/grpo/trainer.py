@@ -21,7 +21,7 @@ from trl import GRPOTrainer
 from storage.errors import UserError
 from storage.grades import Scale
 from trainers.grpo.config import GrpoConfig
-from trainers.grpo.judging import EXACT_GRADE, judge
+from trainers.grpo.judging import exact_grades, judge
 from trainers.grpo.prompt_order import PromptOrder
 from trainers.grpo.rollout_batches import replace_groups
 from trainers.objectives.advantages import AdvantageMethod, Rollouts, advantages, carries_signal
@@ -85,10 +85,8 @@ class ModeBalancedTrainer(GRPOTrainer):
 
     def _exact_grades(self, completion_ids: list[list[int]], row: list[int], **_: Any) -> list[float | None]:
         """Return the strict outcome of each completion: what TRL logs as the reward."""
-        judged = judge(
-            completion_ids, [self._plan.golds[at] for at in row], self._plan.scale, self._tokenizer, group_size=1
-        )  # fmt: skip
-        return [float(value) for value in judged.rollouts.rewards[:, EXACT_GRADE]]
+        golds = [self._plan.golds[at] for at in row]
+        return list(exact_grades(completion_ids, golds, self._plan.scale, self._tokenizer))
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return a batch whose groups have a signal as far as `max_rounds` draws give one, with (B, T) advantages."""
