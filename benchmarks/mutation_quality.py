@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3000, help="Train pairs of the real collection to work on.")
     parser.add_argument("--visits", type=int, default=training.VISITS, help="Rows a model sees in training.")
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
+    parser.add_argument("--train-on", default="sample,qbqtc", help="With --train: on which of the two.")
     options = parser.parse_args()
     out: Path = options.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
@@ -45,7 +46,8 @@ def main() -> None:
     on_sample, verifier = checks.sample_mutations(0)
     parts += ["## The bundled sample", _verifier(verifier), checks.table(checks.rows(on_sample)), _reading()]
     seeds = range(options.seeds)
-    if options.train:
+    trained_on = options.train_on.split(",") if options.train else []
+    if "sample" in trained_on:
         done = training.train_arms(
             sample_rows(), on_sample, out / "sample", scale="0-3", seeds=seeds, visits=options.visits
         )
@@ -54,7 +56,7 @@ def main() -> None:
         folder = Path(os.environ["AFREL_DATA"])
         on_search, verifier = checks.search_mutations(folder, 0, n_pairs=options.pairs)
         parts += ["## qbqtc", _verifier(verifier), checks.table(checks.rows(on_search))]
-        if options.train:
+        if "qbqtc" in trained_on:
             rows = search_rows(folder, n_pairs=options.pairs)
             done = training.train_arms(rows, on_search, out / "qbqtc", scale="0-2", seeds=seeds, visits=options.visits)
             parts.append(training.table(done))

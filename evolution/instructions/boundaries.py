@@ -2,7 +2,8 @@
 
 After GUIDE (as METHODS tells it): exemplars of similar text (cosine at least 0.7) and adjacent grades, each with why it
 is its grade and not the other. Likeness here is the cosine of TF-IDF word vectors of query and title, our own
-reconstruction: an embedding would also find paraphrases. Pairs labelled the other of the two grades come first.
+reconstruction: an embedding would also find paraphrases. Pairs labelled the other of the two grades come first, then
+pairs of rules that a model forgot.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -42,12 +43,23 @@ class BoundaryPair:
         return self.lower["pair_id"], self.upper["pair_id"]
 
 
+class _Found(NamedTuple):
+    """Two rows of the train pairs that read alike."""
+
+    n_mixed_up: int
+    n_forgotten: int
+    likeness: float
+    lower: int
+    upper: int
+
+
 def find_boundary_pairs(
     train: pl.DataFrame, scale: Scale, *, said: Mapping[str, int], text: str, n: int
 ) -> list[BoundaryPair]:
     """Return at most n boundary pairs an instruction does not quote yet, no query or pair in two of them.
 
-    `said` are grades labelled under the instruction. Deterministic.
+    `said` are grades labelled under the instruction; `is_forgotten` of train, the pairs of forgotten rules.
+    Deterministic.
     """
     shown = train.filter(
         (pl.col("query").str.len_chars() <= MAX_QUERY_CHARACTERS)
@@ -58,7 +70,8 @@ def find_boundary_pairs(
         return []
     words, grades = _word_vectors(shown), shown["grade"].to_numpy()
     told = np.array([said.get(one, grade) for one, grade in shown.select("pair_id", "grade").iter_rows()])
-    found: list[tuple[int, float, int, int]] = []
+    forgotten = shown["is_forgotten"].to_numpy()
+    found: list[_Found] = []
     for lower, upper in pairwise(scale.values):
         mixed_up = ((grades == lower) & (told == upper)) | ((grades == upper) & (told == lower))
         first, second = (_some(np.flatnonzero(grades == grade), mixed_up) for grade in (lower, upper))
@@ -68,8 +81,9 @@ def find_boundary_pairs(
         kept = (alike.data >= MIN_LIKENESS) & (alike.data <= MAX_LIKENESS)
         for row, column, likeness in zip(alike.row[kept], alike.col[kept], alike.data[kept], strict=True):
             a, b = int(first[row]), int(second[column])
-            found.append((int(mixed_up[a]) + int(mixed_up[b]), round(float(likeness), 6), a, b))
-    found.sort(key=lambda one: (-one[0], -one[1], one[2], one[3]))
+            n_mixed_up, n_forgotten = int(mixed_up[a]) + int(mixed_up[b]), int(forgotten[a]) + int(forgotten[b])
+            found.append(_Found(n_mixed_up, n_forgotten, round(float(likeness), 6), a, b))
+    found.sort(key=lambda one: (-one.n_mixed_up, -one.n_forgotten, -one.likeness, one.lower, one.upper))
     return _distinct(shown, found, text, n)
 
 
@@ -106,20 +120,18 @@ def _word_vectors(pairs: pl.DataFrame) -> Any:
     return TfidfVectorizer(analyzer=lambda words: words or ["-"], sublinear_tf=True).fit_transform(texts)
 
 
-def _distinct(
-    pairs: pl.DataFrame, found: Sequence[tuple[int, float, int, int]], text: str, n: int
-) -> list[BoundaryPair]:
+def _distinct(pairs: pl.DataFrame, found: Sequence[_Found], text: str, n: int) -> list[BoundaryPair]:
     chosen: list[BoundaryPair] = []
     taken: set[str] = set()
-    for n_mixed_up, likeness, a, b in found:
+    for alike in found:
         if len(chosen) == n:
             break
-        lower, upper = pairs.row(a, named=True), pairs.row(b, named=True)
+        lower, upper = pairs.row(alike.lower, named=True), pairs.row(alike.upper, named=True)
         names = {lower["pair_id"], upper["pair_id"], lower["root_query_id"], upper["root_query_id"]}
         is_same = all(one_line(lower[name]) == one_line(upper[name]) for name in ("query", "title"))
         is_quoted = any(quotes(text, one["query"], one["title"]) for one in (lower, upper))
         if is_same or is_quoted or names & taken:
             continue
         taken |= names
-        chosen.append(BoundaryPair(lower, upper, likeness, n_mixed_up))
+        chosen.append(BoundaryPair(lower, upper, alike.likeness, alike.n_mixed_up))
     return chosen

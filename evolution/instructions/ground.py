@@ -21,19 +21,24 @@ from evolution.labelling.materials import fit_on_train, instruction_in_force, ma
 from evolution.labelling.request import LabelMaterial
 from evolution.prompts import load_prompt
 from evolution.rules.book import approved_rules
+from evolution.rules.forgotten import forgotten_rules, voted_on
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.store import Store
 
 MAX_CHARACTERS = 40_000  # of an instruction: every request carries it
+WATCHED_RATE = 0.25  # of the drawn pairs of a split, at most: what is scored beside them for rules that were forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The scored pairs in one order, train before dev: `pair_ids`, `truth` and `is_dev` run parallel.
+    """The scored pairs in one order, train before dev: `pair_ids`, `truth`, `is_dev` and `is_drawn` run parallel.
 
-    `train` are all judged train pairs with texts and features, which edits are made from; `rules` the approved ones,
-    which labelling lists. `blank_id` names the instruction in force where it was empty and the built-in one is taken.
+    The objective is that of the pairs drawn (`is_drawn`). The others are pairs of rules a model forgot when it was last
+    trained (`forgotten`): the gate looks at them too, for of a rare rule a draw holds one or two.
+    `train` are all judged train pairs with texts and features, which edits are made from, `is_forgotten` those a
+    forgotten rule votes on; `rules` the approved ones, which labelling lists. `blank_id` names the instruction in force
+    where it was empty and the built-in one is taken.
     """
 
     start: Version
@@ -43,6 +48,8 @@ class Ground:
     scored: pl.DataFrame
     truth: Truth
     is_dev: Mask
+    is_drawn: Mask
+    forgotten: tuple[Rule, ...]
     slices: tuple[Slice, ...]
     rules: tuple[Rule, ...]
 
@@ -79,16 +86,17 @@ class Ground:
 
 
 def read_ground(store: Store, scale: Scale, *, n_pairs: int) -> Ground:
-    """Read what an evolution stands on; at most `n_pairs` pairs of each split are scored, a fixed draw.
+    """Read what an evolution stands on; at most `n_pairs` pairs of each split are drawn, always the same.
 
     UserError where there is nothing to learn from or to select by.
     """
     pairs = store.frame("instruction_pairs").join(store.frame("all_features"), on="pair_id", maintain_order="left")
+    forgotten = forgotten_rules(store)
+    pairs = pairs.with_columns(pl.Series("is_forgotten", voted_on(forgotten, pairs), pl.Boolean))
     train, dev = (pairs.filter(pl.col("split") == split).sort("pair_id") for split in ("train", "dev"))
     _check(train, "train", "to learn from")
     _check(dev, "dev", "to select by")
-    # ids are hashes, so the first are a draw
-    scored = pl.concat([train.head(n_pairs), dev.head(n_pairs)])
+    scored = pl.concat([_scored(train, n_pairs), _scored(dev, n_pairs)])
     places = {grade: place for place, grade in enumerate(scale.values)}
     queries = np.unique(scored["root_query_id"].to_numpy(), return_inverse=True)[1]
     truth = Truth(np.array([places[grade] for grade in scored["grade"]], np.intp), queries, len(scale.values))
@@ -101,9 +109,18 @@ def read_ground(store: Store, scale: Scale, *, n_pairs: int) -> Ground:
         scored=scored,
         truth=truth,
         is_dev=(scored["split"] == "dev").to_numpy(),
+        is_drawn=scored["is_drawn"].to_numpy(),
+        forgotten=forgotten,
         slices=_slices(store, scored, truth, scale),
         rules=tuple(approved_rules(store)),
     )
+
+
+def _scored(pairs: pl.DataFrame, n_pairs: int) -> pl.DataFrame:
+    """Return the pairs drawn of a split, and after them some that forgotten rules vote on."""
+    drawn, rest = pairs.head(n_pairs), pairs.slice(n_pairs)  # ids are hashes, so the first are a draw
+    watched = rest.filter("is_forgotten").head(round(WATCHED_RATE * len(drawn)))
+    return pl.concat([one.with_columns(is_drawn=pl.lit(one is drawn)) for one in (drawn, watched)])
 
 
 def _no_grader(train: pl.DataFrame, scale: Scale) -> Grader:

@@ -61,6 +61,7 @@ def print_dry(
             "train": len(ground.ids_of(dev=False)),
             "dev": len(ground.ids_of(dev=True)),
             "slices": [one.name for one in ground.slices],
+            "forgotten_rules": [one.rule_id for one in ground.forgotten],
             "instruction_id": ground.start.instruction_id,
             "operators": list(plan.operators),
             "edits": [
@@ -90,6 +91,12 @@ def _print_ground(ground: Ground) -> None:
         f"{ground.start.instruction_id} (generation {ground.start.generation}, {len(ground.start.text)} characters) on "
         f"{n_train} train and {n_dev} dev pairs, {len(ground.gated)} slices"
     )
+    if ground.forgotten:
+        n_watched = int((~ground.is_drawn).sum())
+        print(
+            f"{len(ground.forgotten)} approved rules were forgotten when a model was last trained: {n_watched} of these "
+            "pairs are scored for them, which the gate alone looks at"
+        )
 
 
 def _print_best(report: EvolveReport) -> None:
@@ -117,6 +124,7 @@ def _as_json(report: EvolveReport, plan: EvolvePlan) -> dict[str, Any]:
         "train": len(ground.ids_of(dev=False)),
         "dev": len(ground.ids_of(dev=True)),
         "slices": [one.name for one in ground.slices],
+        "forgotten_rules": [one.rule_id for one in ground.forgotten],
         "labeller": plan.labeller.name,
         "proposer": plan.proposer,
         "generations": report.n_generations,

@@ -92,17 +92,19 @@ def version_row(version: Version, operator: str, parent: Version | None, run_id:
 def score_rows(version: Version, said: Ints, ground: Ground, stamp: Stamp) -> list[dict[str, Any]]:
     """Return the scores of a version on each split it was labelled on; pairs it quotes count in none.
 
-    Beside macro-F1, kappa and accuracy the objective, and for each slice its recall: the share that is right.
+    Beside macro-F1, kappa and accuracy the objective, all of the pairs drawn; and for each slice its recall, the share
+    that is right, of all scored pairs.
     """
     open_rows = ground.unquoted(version.text)
     rows: list[dict[str, Any]] = []
     for split, inside in (("train", ~ground.is_dev), ("dev", ground.is_dev)):
         chosen = open_rows & inside & (said != UNLABELLED)
-        n = int(chosen.sum())
+        drawn = chosen & ground.is_drawn
+        n = int(drawn.sum())
         if not n:
             continue
-        measured = measure(ground.truth, said, chosen)
-        measured["objective"] = Measured(objective(ground.truth, said, chosen, len(version.text)), None, None, n)
+        measured = measure(ground.truth, said, drawn)
+        measured["objective"] = Measured(objective(ground.truth, said, drawn, len(version.text)), None, None, n)
         measured |= _recalls(said, chosen, ground)
         rows += [_score_row(version, split, name, one, stamp) for name, one in measured.items()]
     return rows

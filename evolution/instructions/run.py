@@ -247,7 +247,9 @@ def _input_digest(ground: Ground, config: Mapping[str, Any]) -> str:
     scored = ground.scored.select("pair_id", "split", "grade").rows()
     rules = sorted(rule.rule_id for rule in ground.rules)
     slices = [one.name for one in ground.slices]
-    return digest(["evolve", ground.start.text, judged, scored, rules, slices, config])
+    forgotten = [rule.rule_id for rule in ground.forgotten]
+    seen = ["evolve", ground.start.text, judged, scored, rules, slices, config]
+    return digest([*seen, forgotten] if forgotten else seen)
 
 
 def _counts(report: EvolveReport) -> dict[str, Any]:

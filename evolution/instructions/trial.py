@@ -131,12 +131,13 @@ class Trials:
 
     def _gain(self, parent: Contender, child: Version, said: Ints, rows: Mask) -> Gain | None:
         before, after = len(parent.version.text), len(child.text)
-        return gain(self._ground.truth, parent.said, said, rows, n_parent=before, n_child=after)
+        drawn = rows & self._ground.is_drawn
+        return gain(self._ground.truth, parent.said, said, drawn, n_parent=before, n_child=after)
 
     def _contender(self, version: Version, marks: Marks) -> Contender:
         ground = self._ground
         said = marks.places(ground.pair_ids, ground.scale)
-        rows = ground.is_dev & ground.unquoted(version.text)
+        rows = ground.is_dev & ground.is_drawn & ground.unquoted(version.text)
         train = set(ground.ids_of(dev=False))
         errors = Errors(ground.train, {one: grade for one, grade in sorted(marks.grades.items()) if one in train})
         worth = objective(ground.truth, said, rows, len(version.text))

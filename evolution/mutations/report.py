@@ -29,6 +29,8 @@ def print_mutated(report: MutateReport, *, again: str, is_dry: bool, as_json: bo
     n_eliminated = len(report.drawn) - report.n_confirmed
     dry = " (dry run)" if is_dry else ""
     print(f"{len(report.drawn)} mutations, {report.n_confirmed} confirmed, {n_eliminated} eliminated{dry}")
+    if report.n_of_forgotten:
+        print(f"{report.n_of_forgotten} of them are of pairs whose rules a model forgot when it was last trained")
     if by_operator := _by_operator(report):
         print("confirmed by operator: " + ", ".join(f"{name} {k}/{n}" for name, (k, n) in by_operator.items()))
     if report.diversity is not None:
@@ -111,6 +113,7 @@ def _as_json(report: MutateReport) -> dict[str, Any]:
     return {
         "mutations": len(report.drawn),
         "confirmed": report.n_confirmed,
+        "of_forgotten_rules": report.n_of_forgotten,
         "finished_before": report.finished_before,
         "asked": report.asked.counts(),
         "estimate": None if report.estimate is None else report.estimate.to_json(),

@@ -1,15 +1,14 @@
 """The mutation run: draw mutations of judged train pairs, have each checked, write pair, features, votes and verdict.
 
 A mutation inherits its root's split. One that was not confirmed keeps its rows and the reason, and gets no candidate.
-What keeps the set from collapsing to one operator, one query or one rewriting is in `mutations/guard.py`.
+What keeps the set from collapsing to one operator, one query or one rewriting is in `mutations/guard.py`. Pairs of the
+rules that a model forgot when it was last trained are mutated before others, three of them beside seven.
 """
 
 from __future__ import annotations
 
-import json
-import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +21,16 @@ from evolution.calls.burn_bar import BurnBar
 from evolution.calls.estimate import Estimate, estimate_calls
 from evolution.calls.held_replies import HeldReplies
 from evolution.calls.paid_calls import Answer, Calls
-from evolution.mutations import OPERATORS, Corpus, Original
+from evolution.mutations import OPERATORS, Corpus
 from evolution.mutations.drawing import Draw, Drawing, Source
 from evolution.mutations.guard import CollapseGuard, Diversity
 from evolution.mutations.prompted import ROLE, PromptedForm
 from evolution.mutations.rows import mutation_features, mutation_rows
+from evolution.mutations.sources import fields_of, ordered_sources, pairs_of
 from evolution.mutations.verifier import VERIFIER, Check, Claim, PairText, Verifier, fit_verifier
 from evolution.prompts import load_prompt
 from evolution.rules.book import all_rules
+from evolution.rules.forgotten import forgotten_rules
 from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import digest
@@ -84,13 +85,15 @@ class Drawn:
 class MutateReport:
     """What a mutation run did; `verifier` is how far the checks can be trusted, `asked` what came of asking a model.
 
-    `estimate` is what a dry run would ask it.
+    `n_of_forgotten` mutations are of pairs under rules that were forgotten last; `estimate` is what a dry run would
+    ask.
     """
 
     drawn: tuple[Drawn, ...]
     verifier: Verifier | None
     diversity: Diversity | None
     n_sources: int
+    n_of_forgotten: int = 0
     asked: Asked = field(default_factory=Asked)
     estimate: Estimate | None = None
     finished_before: str | None = None
@@ -125,6 +128,9 @@ def mutate_pairs(
             "Bring judgments: afrel ingest FILE --map query=…,title=…,grade=…"
         )
     config = plan.config()
+    forgotten = forgotten_rules(store)
+    if forgotten:
+        config["forgotten_rules"] = [rule.rule_id for rule in forgotten]
     input_digest = digest([judged.select("pair_id", "grade").rows(), config])
     if before := finished_run(store, "mutate", input_digest):
         return MutateReport((), None, None, len(judged), finished_before=before)
@@ -133,14 +139,15 @@ def mutate_pairs(
     )
     parents = store.read("mutated_parents").to_pylist()
     drawing = _start_drawing(store, plan, judged, per_query=Counter(row["query_id"] for row in parents))
-    sources = _shuffled(judged, plan.seed, taken={row["parent_pair_id"] for row in parents})
+    hard = pairs_of(forgotten, store, judgments=plan.judgments)
+    sources = ordered_sources(judged, plan.seed, taken={row["parent_pair_id"] for row in parents}, forgotten=hard)
     if is_dry:
         if plan.served is None:
             drawing.without_model(sources)
-            return _report(drawing, verifier, len(judged))
+            return _report(drawing, verifier, len(judged), hard)
         sample = drawing.requests(sources, _form(plan, plan.served))
         told = estimate_calls(store, role=ROLE, served=plan.served, n_calls=len(sample), sample=sample)
-        return _report(drawing, verifier, len(judged), estimate=told)
+        return _report(drawing, verifier, len(judged), hard, estimate=told)
     asked = Asked()
     if plan.served is not None:
         asked.drain(store, plan.served.spool_dir)
@@ -152,7 +159,7 @@ def mutate_pairs(
                 _draw_by_model(
                     store, drawing, sources, _form(plan, plan.served), plan.served, run.run_id, asked, progress
                 )
-            report = _report(drawing, verifier, len(judged), asked=asked)
+            report = _report(drawing, verifier, len(judged), hard, asked=asked)
             features = mutation_features(drawing.draws, drawing.corpus.vocabulary)
             checks = [drawn.check for drawn in report.drawn]
             store.append(mutation_rows(drawing.draws, checks, features, proposer=plan.proposer, run_id=run.run_id))
@@ -212,7 +219,7 @@ def _form(plan: MutatePlan, served: Served) -> PromptedForm:
 
 
 def _start_drawing(store: Store, plan: MutatePlan, judged: pl.DataFrame, *, per_query: Counter[str]) -> Drawing:
-    fields = [_fields(text) for text in store.read("doc_fields").column("fields").to_pylist()]
+    fields = [fields_of(text) for text in store.read("doc_fields").column("fields").to_pylist()]
     return Drawing(
         operators={name: OPERATORS[name] for name in plan.operators},
         corpus=Corpus(fields, judged["query"].unique().sort().to_list()),
@@ -225,25 +232,11 @@ def _start_drawing(store: Store, plan: MutatePlan, judged: pl.DataFrame, *, per_
     )
 
 
-def _shuffled(judged: pl.DataFrame, seed: int, *, taken: set[str]) -> list[Source]:
-    sources = [
-        Source(
-            Original(row["pair_id"], row["query"], row["title"], row["body"], _fields(row["fields"]), row["grade"]),
-            row["query_id"],
-            row["doc_id"],
-            row["root_query_id"],
-        )
-        for row in judged.iter_rows(named=True)
-        if row["pair_id"] not in taken
-    ]
-    random.Random(seed).shuffle(sources)
-    return sources
-
-
 def _report(
     drawing: Drawing,
     verifier: Verifier,
     n_sources: int,
+    hard: Set[str],
     *,
     asked: Asked | None = None,
     estimate: Estimate | None = None,
@@ -251,7 +244,8 @@ def _report(
     """Have every mutation checked and say what was done."""
     claims = [_claim(draw) for draw in drawing.draws]
     drawn = tuple(Drawn(draw, check) for draw, check in zip(drawing.draws, verifier.check(claims), strict=True))
-    return MutateReport(drawn, verifier, drawing.guard.report(), n_sources, asked or Asked(), estimate)
+    n_of_forgotten = sum(draw.source.original.pair_id in hard for draw in drawing.draws)
+    return MutateReport(drawn, verifier, drawing.guard.report(), n_sources, n_of_forgotten, asked or Asked(), estimate)
 
 
 def _claim(draw: Draw) -> Claim:
@@ -271,6 +265,7 @@ def _counts(report: MutateReport) -> dict[str, Any]:
         "mutations": len(report.drawn),
         "confirmed": report.n_confirmed,
         "eliminated": len(report.drawn) - report.n_confirmed,
+        "of_forgotten_rules": report.n_of_forgotten,
         "verifier_accuracy": report.verifier.accuracy,
         "verifier_explained": report.verifier.explained,
         "verifier_judged": report.verifier.n_judged,
@@ -282,7 +277,3 @@ def _counts(report: MutateReport) -> dict[str, Any]:
 
 def _text(row: Mapping[str, Any]) -> PairText:
     return PairText(row["query"], row["title"], row["body"], row["root_query_id"])
-
-
-def _fields(text: str | None) -> dict[str, str]:
-    return {name: str(value) for name, value in json.loads(text or "{}").items()}

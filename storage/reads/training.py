@@ -77,6 +77,21 @@ READS = {
         order by r.finished_at desc, r.run_id, f.recall - s.recall, f.rule_id
         """
     ),
+    # The rules that any finished run forgot on dev of those on the snapshot that was last trained from with a watch.
+    "last_forgotten": Read(
+        """
+        with watched as (
+            select r.run_id, r.finished_at, json_extract_string(r.config, '$.snapshot_id') as snapshot_id
+            from runs r
+            where r.verb = 'train' and r.status = 'finished'
+              and exists (select 1 from rule_recalls f where f.run_id = r.run_id and f.step is not null))
+        select distinct f.rule_id
+        from rule_recalls f join watched w using (run_id)
+        where f.is_forgotten and f.split = 'dev'
+          and w.snapshot_id = (select arg_max(snapshot_id, (finished_at, run_id)) from watched)
+        order by f.rule_id
+        """
+    ),
     # What a run graded pairs, by the snapshot whose prompts it was asked with.
     "predictions_of": Read(
         """

@@ -160,3 +160,27 @@ def fill(store: Store, *, n_queries: int = 24, judged: bool = True) -> None:
         settled = {"origin": "import:shop", "response_ids": [], "is_replayed": False}
         tables["judgments"] = [{"judgment_id": key, **row, **settled, **stamp} for key, row in judgments.items()]
     store.append(tables)
+
+
+def forget(store: Store, *rule_ids: str, snapshot_id: str = "snap_1", run_id: str = "run_trained") -> None:
+    """Give the store a finished training run whose alarm rang for these rules; without any it rang for none."""
+    at = now()
+    run = {"run_id": run_id, "verb": "train", "config": json.dumps({"snapshot_id": snapshot_id}), "code_version": "0",
+           "started_at": at, "finished_at": at, "status": "finished"}  # fmt: skip
+    recalls = [
+        {
+            "rule_recall_id": content_id("rr", run_id, rule_id, step),
+            "train_run_id": run_id,
+            "rule_id": rule_id,
+            "split": "dev",
+            "step": step,
+            "recall": 1.0 - step / 20,
+            "n": 8,
+            "is_forgotten": step > 0 and rule_id in rule_ids,
+            "run_id": run_id,
+            "created_at": at,
+        }
+        for rule_id in (*rule_ids, "r_kept")
+        for step in (0, 10)
+    ]
+    store.append({"runs": [run], "rule_recalls": recalls})

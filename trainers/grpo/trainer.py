@@ -37,6 +37,7 @@ from trainers.rows.encoding import EncodedRow
 from trainers.rows.padding import RightPadding
 from trainers.runs.recorder import RunRecorder, take
 
+STREAM = 1_000_003  # between the seeds of draws that must not go together; neighbours of a seed are other runs
 LOGGED = (
     "loss", "reward", "sft_loss", "sft_weight", "silent_rate", "group_accuracy", "grade_variation", "kl", "entropy",
     "completions/mean_length", "completions/clipped_ratio", "grad_norm", "learning_rate",
@@ -66,8 +67,10 @@ class ModeBalancedTrainer(GRPOTrainer):
             PromptOrder, [gold.grade for gold in plan.golds], plan.cited_rules,
             draw=config.prompt_draw, by_rule=config.prompts_by_rule, n_prompts=config.prompts_per_step,
         )  # fmt: skip
-        self._prompts, self._reserve = prompts(seed=config.seed), prompts(seed=config.seed + 1_000_003)
-        self._experts = DrawnRows(plan.cited_rules, config.sft_draw, n_rows=config.sft_rows, seed=config.seed)
+        self._prompts, self._reserve = prompts(seed=config.seed), prompts(seed=config.seed + STREAM)
+        self._experts = DrawnRows(
+            plan.cited_rules, config.sft_draw, n_rows=config.sft_rows, seed=config.seed + 2 * STREAM
+        )
         self._sft_weight = SftWeight(config.sft_weight, config.sft_schedule, config.sft_weight_end, config.n_steps)
         super().__init__(reward_funcs=self._exact_grades, **kwargs)
         self._padding = RightPadding(self._tokenizer.pad_token_id)

@@ -83,6 +83,10 @@ def test_boundary_pairs_are_alike_adjacent_wrong_first_and_quotable(shop: Store)
     found = find_boundary_pairs(train, SCALE, said={wrong: 2}, text="", n=50)
     assert found[0].lower["pair_id"] == wrong and found[0].n_mixed_up == 1
     assert all(one.likeness >= 0.7 and one.upper["grade"] - one.lower["grade"] == 1 for one in found)
+    kept = found[-1].upper["pair_id"]
+    told = train.with_columns(is_forgotten=pl.col("pair_id") == kept)
+    first, second = find_boundary_pairs(told, SCALE, said={wrong: 2}, text="", n=50)[:2]
+    assert first.lower["pair_id"] == wrong and second.upper["pair_id"] == kept
     roots = [row["root_query_id"] for one in found for row in (one.lower, one.upper)]
     assert max(map(roots.count, roots)) <= 2
     long = train.with_columns(title=pl.col("title") + " x" * 200)

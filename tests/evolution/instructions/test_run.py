@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from curation.approvals import Decision, decide
 from curation.ingest import doc_id_of, pair_id_of, query_id_of
 from evolution.calls.budget import Limits
 from evolution.calls.paid_calls import reply_id
 from evolution.instructions.estimate import estimate_evolution
+from evolution.instructions.ground import read_ground
 from evolution.instructions.history import read_history
 from evolution.instructions.operators import OPERATORS
 from evolution.instructions.run import evolve, preview, reason_kind
@@ -24,7 +26,7 @@ from storage.clock import now
 from storage.errors import UserError
 from storage.ids import content_id
 from storage.store import Store
-from tests.evolution.conftest import ChatServer, completion, fill, label_text
+from tests.evolution.conftest import SCALE, ChatServer, completion, fill, forget, label_text
 from tests.evolution.instructions.shop import (
     HARM,
     PLAIN,
@@ -106,6 +108,31 @@ def test_the_same_edit_without_the_rule_passes_train_so_the_gate_is_what_stopped
     report = run(shop, server, tmp_path, is_written=True, operators=("add_constraint",), n_generations=1, n_edits=1)
     (outcome,) = report.outcomes
     assert outcome.gain is not None and "dev" in outcome.reason  # on to dev, where all queries are for towels
+
+
+def test_pairs_of_a_rule_a_model_forgot_are_scored_for_the_gate_and_count_in_no_objective(
+    shop: Store, server: ChatServer, tmp_path: Path
+) -> None:
+    """Of the 24 train pairs drawn the rule has less than the four it takes to ring; all it has are scored for it once a
+    model forgot it, and the edit that ruins them, accepted on train before, is turned away."""
+    ruled(shop, TOWELS)
+    decide(shop, [TOWELS.rule_id], Decision("rule", "approve", "ada"))
+    before = read_ground(shop, SCALE, n_pairs=24)
+    assert before.is_drawn.all() and sum(before.slices[0].rows & ~before.is_dev) < 4
+    forget(shop, TOWELS.rule_id)
+    ground = read_ground(shop, SCALE, n_pairs=24)
+    assert [one.rule_id for one in ground.forgotten] == [TOWELS.rule_id]
+    watched = ground.slices[0].rows & ~ground.is_dev
+    assert watched.sum() == 4 and (~ground.is_drawn).sum() <= 12 and watched[~ground.is_drawn & ~ground.is_dev].all()
+    assert [one for one, is_drawn in zip(ground.pair_ids, ground.is_drawn, strict=True) if is_drawn] == before.pair_ids
+    grading(server, edit=sentence(HARM))
+    report = run(
+        shop, server, tmp_path, is_written=True, operators=("add_constraint",), n_generations=1, n_edits=1, n_pairs=24
+    )
+    assert report.outcomes[0].reason.startswith(f"replay gate: rule {TOWELS.rule_id}: right on 0 of 4 pairs")
+    first = read_history(shop).version(content_id("i", PLAIN))
+    assert first.scores["train", "accuracy"]["n"] == 24
+    assert first.scores["train", f"recall rule {TOWELS.rule_id}"]["n"] == 4
 
 
 def test_where_there_are_rules_the_grades_are_told_but_stop_no_edit(corner_shop: Store) -> None:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from curation.approvals import Decision, decide
 from evolution.calls.asking import Served
 from evolution.calls.budget import Budget, Limits
 from evolution.calls.llm_config import LlmConfig
@@ -22,9 +24,12 @@ from evolution.mutations.operators import Original
 from evolution.mutations.prompted import PromptedForm
 from evolution.mutations.report import print_mutated, print_operators
 from evolution.mutations.run import MutatePlan, MutateReport, mutate_pairs
+from evolution.mutations.sources import ordered_sources
+from evolution.rules.forgotten import voted_on
 from storage.errors import UserError
 from storage.store import Store
-from tests.evolution.conftest import KEY, SCALE, ChatServer, completion, fill
+from tests.evolution.conftest import KEY, SCALE, ChatServer, completion, fill, forget
+from tests.evolution.instructions.shop import TOWELS, ruled
 
 
 def mutate(store: Store, *, is_dry: bool = False, **changed: Any) -> MutateReport:
@@ -60,6 +65,27 @@ def test_no_pair_is_mutated_twice_and_no_query_gives_more_than_its_share(store: 
     drawn = mutate(store).drawn
     assert max(Counter(d.draw.source.original.pair_id for d in drawn).values()) == 1
     assert max(Counter(d.draw.source.query_id for d in drawn).values()) <= MAX_PER_QUERY
+
+
+def test_pairs_of_rules_a_model_forgot_are_mutated_first_three_beside_seven(store: Store) -> None:
+    """Three such pairs, then seven others, and so on until there are none left."""
+    fill(store)
+    ruled(store, TOWELS)
+    decide(store, [TOWELS.rule_id], Decision("rule", "approve", "ada"))
+    features = store.frame("train_features", judgments="all")
+    towels = set(features.filter(pl.Series(voted_on([TOWELS], features)))["pair_id"])
+    plain = mutate(store, limit=20, is_dry=True)
+    assert plain.n_of_forgotten == 0
+    forget(store, TOWELS.rule_id)
+    judged = store.frame("train_pairs", judgments="all")
+    order = [one.original.pair_id for one in ordered_sources(judged, 0, taken=set(), forgotten=towels)]
+    assert sorted(order) == sorted(judged["pair_id"])
+    assert len(towels) == 4 and [one in towels for one in order].index(False) == 3
+    assert [place for place, one in enumerate(order) if one in towels] == [0, 1, 2, 10]
+    report = mutate(store, limit=20)
+    assert report.n_of_forgotten == sum(one.draw.source.original.pair_id in towels for one in report.drawn) > 0
+    assert report.n_of_forgotten > sum(one.draw.source.original.pair_id in towels for one in plain.drawn)
+    assert mutate(store, limit=20).finished_before is not None
 
 
 def test_the_second_run_does_nothing_and_a_larger_one_takes_other_pairs(store: Store) -> None:

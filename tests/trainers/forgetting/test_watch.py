@@ -95,7 +95,7 @@ def oak_is_wrong(rows: Any, source: Any) -> list[Gold]:
 
 
 PLANTED = {
-    "n_steps": 40, "prompts_per_step": 8, "group_size": 4, "max_rounds": 1, "learning_rate": 3e-3, "sft_weight": 0.0,
+    "n_steps": 80, "prompts_per_step": 8, "group_size": 4, "max_rounds": 1, "learning_rate": 3e-3, "sft_weight": 0.0,
     "is_grade_exact": True, "kl_weight": 0.0, "temperature": 1.5, "alarm_steps": 10, "alarm_rise": 100.0,
     "checkpoint_steps": 10, "logging_steps": 10, "device": "cpu",
 }  # fmt: skip
@@ -120,7 +120,7 @@ def test_the_alarm_rings_for_the_rule_and_rollback_gives_the_better_weights_back
     last = points[-1]
     assert OAK in [one.name for one in last.alarms] and not any(point.alarms for point in points[:-1])
     assert RULE not in [one.name for one in last.alarms]
-    assert OAK in [one["name"] for one in result.forgotten] and result.n_steps < 40
+    assert OAK in [one["name"] for one in result.forgotten] and result.n_steps < 80
     assert any(line.startswith(f"FORGETTING at step {last.step}: rule {OAK}: recall ") for line in told)
     best = max(points[:-1], key=lambda point: point.reward)
     assert result.kept_step == best.step and best.reward > last.reward
@@ -133,8 +133,8 @@ def test_the_alarm_rings_for_the_rule_and_rollback_gives_the_better_weights_back
 def test_stop_ends_the_run_with_the_weights_that_rang(taught, tmp_path, monkeypatch) -> None:
     run, result, told = reinforce(taught, tmp_path / "run_1", monkeypatch, on_alarm="stop")
     last = read_points(run)[-1]
-    assert last.alarms and result.kept_step == result.n_steps == last.step < 40
-    assert f"the alarm ends the run at step {last.step} of 40" in told
+    assert last.alarms and result.kept_step == result.n_steps == last.step < 80
+    assert f"the alarm ends the run at step {last.step} of 80" in told
     again = measure(held_back(*taught), load_ranker(run, device="cpu"), n_completion_tokens=40, n_rows=16)
     assert again.reward == last.reward
 
@@ -142,8 +142,8 @@ def test_stop_ends_the_run_with_the_weights_that_rang(taught, tmp_path, monkeypa
 @pytest.mark.slow
 def test_a_killed_run_keeps_its_start_and_measures_on_to_the_same_points(taught, tmp_path, monkeypatch) -> None:
     """Killed with its first checkpoint whole. On `tell` the run goes on after the alarm, to the end."""
-    whole, result, _ = reinforce(taught, tmp_path / "run_1", monkeypatch, n_steps=30)
-    assert result.n_steps == result.kept_step == 30 and result.forgotten
+    whole, result, _ = reinforce(taught, tmp_path / "run_1", monkeypatch, n_steps=60)
+    assert result.n_steps == result.kept_step == 60 and result.forgotten
     complete = RunDirectory.complete_checkpoint
 
     def killed(self: RunDirectory, checkpoint: Path) -> None:
@@ -153,8 +153,8 @@ def test_a_killed_run_keeps_its_start_and_measures_on_to_the_same_points(taught,
     with monkeypatch.context() as patched:
         patched.setattr(RunDirectory, "complete_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
-            reinforce(taught, tmp_path / "run_2", monkeypatch, n_steps=30)
-    run, resumed, _ = reinforce(taught, tmp_path / "run_2", monkeypatch, n_steps=30)
+            reinforce(taught, tmp_path / "run_2", monkeypatch, n_steps=60)
+    run, resumed, _ = reinforce(taught, tmp_path / "run_2", monkeypatch, n_steps=60)
     assert resumed.resumed_from == 10
     assert read_points(run) == read_points(whole)
     assert file_digests(run.model_dir)["model.safetensors"] == file_digests(whole.model_dir)["model.safetensors"]

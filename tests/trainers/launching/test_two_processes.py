@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainers.conftest import SMALL, SignedSnapshot
+from trainers.dapt.config import DaptConfig
+from trainers.dapt.train import train as read_texts
 from trainers.launching.choice import choose_launch
 from trainers.launching.launcher import train_in_processes
 from trainers.runs.directory import RunDirectory, checkpoint_step
@@ -27,6 +29,12 @@ from trainers.sft.train import train
 ROOT = Path(__file__).resolve().parents[3]
 # 60 rows in batches of 8: of the last one the second process has fillers alone.
 SHORT: dict[str, Any] = SMALL | {"batch_size": 8, "epochs": 1, "checkpoint_steps": 2, "device": "cpu"}
+
+TEXTS: dict[str, Any] = {
+    "epochs": 3, "batch_size": 4, "learning_rate": 5e-3, "max_length": 64, "tiny_vocabulary": 400,
+    "tiny_hidden_size": 32, "tiny_layers": 1, "tiny_heads": 2, "logging_steps": 1, "checkpoint_steps": 4,
+    "held_back_rate": 0.2, "device": "cpu",
+}  # fmt: skip
 
 
 def _train_in_two(config: SftConfig, snapshot: SignedSnapshot, run: RunDirectory) -> list[str]:
@@ -64,6 +72,27 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batch(snapshot, tmp_
         assert described[name] == expected[name], name
     assert described["status"] == "finished"
     assert {path.name for path in together.path.iterdir()} == {path.name for path in alone.path.iterdir()}
+
+
+@pytest.mark.slow
+def test_texts_are_read_in_two_processes_as_in_one(snapshot, tmp_path) -> None:
+    torch.set_num_threads(1)
+    config = DaptConfig(**TEXTS)
+    alone, together = RunDirectory(tmp_path / "runs" / "run_1"), RunDirectory(tmp_path / "runs" / "run_2")
+    with alone.locked():
+        read_texts(config, snapshot.directory, run=alone, tell=[].append)
+    launch = choose_launch("accelerate:cpu", "dapt", config)
+    with together.locked():
+        train_in_processes(launch, "dapt", config, snapshot.directory, run=together, tell=[].append)
+    ours, theirs = together.read_metrics(), alone.read_metrics()
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs] and len(theirs) > 3
+    for name in ("loss", "grad_norm"):
+        assert [line[name] for line in ours] == pytest.approx([line[name] for line in theirs], rel=2e-4), name
+    held, wanted = (load_file(run.model_dir / "model.safetensors") for run in (together, alone))
+    torch.testing.assert_close(held, wanted, rtol=1e-2, atol=1e-3)
+    results = [run.read()["result"] for run in (together, alone)]
+    assert results[0]["perplexity_before"] == results[1]["perplexity_before"] > results[1]["perplexity_after"]
+    assert results[0]["perplexity_after"] == pytest.approx(results[1]["perplexity_after"], rel=1e-3)
 
 
 LAUNCH = """
