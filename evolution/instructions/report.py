@@ -94,8 +94,8 @@ def _print_ground(ground: Ground) -> None:
     if ground.forgotten:
         n_watched = int((~ground.is_drawn).sum())
         print(
-            f"{len(ground.forgotten)} approved rules were forgotten when a model was last trained: {n_watched} of these "
-            "pairs are scored for them, which the gate alone looks at"
+            f"{len(ground.forgotten)} approved rules were forgotten when a model was last trained: {n_watched} of "
+            "these pairs are scored for them, which the gate alone looks at"
         )
 
 
