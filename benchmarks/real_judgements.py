@@ -18,7 +18,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import cycle  # noqa: E402
-from curation.features import FEATURE_SCHEMA, FieldVocabulary, pair_features  # noqa: E402
-from curation.prompt_parts import prompt_parts  # noqa: E402
-from trainers.evaluation.baselines import majority_grade  # noqa: E402
+from benchmarks.judgements.baselines import boosting, lexical, majority  # noqa: E402
+from benchmarks.judgements.material import GRADES, Material  # noqa: E402
+from benchmarks.judgements.models import dapt, dpo, grpo, sft  # noqa: E402
 from trainers.evaluation.comparison import Answered, differences, mcnemar  # noqa: E402
 from trainers.evaluation.metrics import Measure, measure  # noqa: E402
 
-GRADES = (0, 1, 2)
 QUICK_PAIRS = {"train": 1200, "dev": 300}
 LEFT_OUT = ("mutate", "train", "evaluate")  # of the cycle: mutated pairs have no judgment, the rest is done below
 SHOWN = ("accuracy", "macro_f1", "qwk", "ece")
@@ -46,24 +44,10 @@ SHOWN = ("accuracy", "macro_f1", "qwk", "ece")
 BESIDE = (
     ("majority", "lexical"), ("lexical", "boosting"), ("boosting", "sft_plain"), ("boosting", "sft_evidence"),
     ("sft_plain", "sft_evidence"), ("sft_evidence", "dapt_sft_evidence"), ("boosting", "dapt_sft_evidence"),
-    ("boosting", "boosting_balanced"),
+    ("boosting", "boosting_balanced"), ("sft_evidence", "sft_balanced"), ("boosting_balanced", "sft_balanced"),
+    ("sft_balanced", "sft_dpo"), ("sft_balanced", "sft_grpo"), ("sft_dpo", "sft_dpo_grpo"),
+    ("sft_balanced", "sft_dpo_grpo"), ("boosting_balanced", "sft_dpo_grpo"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The snapshot and its rows, train and dev; the workspace's lexical grades by pair."""
-
-    workspace: Path
-    snapshot: Path
-    train: Any
-    dev: Any
-    is_quick: bool
-
-    @property
-    def truth(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The dev grades, which are their own places on the scale."""
-        return np.array(self.dev["grade"], dtype=np.int64)
 
 
 def main() -> None:
@@ -142,115 +126,19 @@ def _source(out: Path, *, is_quick: bool) -> Path:
     return cut
 
 
-def majority(material: Material) -> Any:
-    """Return the commonest train grade for every dev pair."""
-    return _certain(np.full(len(material.dev), majority_grade(list(material.train["grade"]))))
-
-
-def lexical(material: Material) -> Any:
-    """Return the grades of the model-free labeller."""
-    proposed = json.loads((material.workspace.parent / "snapshot.json").read_text())["lexical"]
-    commonest = majority_grade(list(material.train["grade"]))
-    return _certain(np.array([proposed.get(pair_id, commonest) for pair_id in material.dev["pair_id"]]))
-
-
-def boosting(material: Material, *, is_balanced: bool = False) -> Any:
-    """Return what gradient boosting makes of lexical features; of scikit-learn's default depth, stopped early."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    train_x, dev_x = lexical_features(material.train, material.dev)
-    model = HistGradientBoostingClassifier(
-        learning_rate=0.05, max_iter=400, early_stopping=True, validation_fraction=0.1, random_state=0,
-        class_weight="balanced" if is_balanced else None,
-    )  # fmt: skip
-    model.fit(train_x, np.array(material.train["grade"]))
-    assert tuple(model.classes_) == GRADES
-    return model.predict_proba(dev_x)
-
-
-def lexical_features(train: Any, dev: Any) -> tuple[Any, Any]:
-    """Return the numeric pair features of this project, the cosine of TF-IDF and shares of common signs, (n, F).
-
-    A feature that is the same for all train pairs is left out.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=3, sublinear_tf=True, dtype=np.float32)
-    vectorizer.fit([*train["query"], *train["title"]])
-    numeric = [name for name, kind in FEATURE_SCHEMA.items() if not isinstance(kind, pl.List) and name != "pair_id"]
-
-    def of(rows: Any) -> Any:
-        pairs = pl.DataFrame({name: list(rows[name]) for name in ("pair_id", "query", "title", "body", "fields")})
-        found = pair_features(pairs, FieldVocabulary.from_docs([])).select(pl.col(numeric).cast(pl.Float64))
-        query, title = vectorizer.transform(rows["query"]), vectorizer.transform(rows["title"])
-        cosine = np.asarray(query.multiply(title).sum(axis=1)).ravel()
-        common = [len(set(q) & set(t)) / max(1, len(set(q))) for q, t in zip(rows["query"], rows["title"], strict=True)]
-        return np.column_stack([found.to_numpy(), cosine, common])
-
-    learnt, asked = of(train), of(dev)
-    says_something = [len(np.unique(column[~np.isnan(column)])) > 1 for column in learnt.T]  # the binning asks for it
-    return learnt[:, says_something], asked[:, says_something]
-
-
-def sft(material: Material, *, has_evidence: bool, start: str = "tiny") -> Any:
-    """Return what an answer-first model from scratch, or from a run, says of the dev pairs."""
-    from trainers.models.ranker import load_ranker
-    from trainers.runs.directory import RunDirectory
-    from trainers.sft.config import SftConfig
-    from trainers.sft.train import train
-
-    name = "run_" + ("evidence" if has_evidence else "plain") + ("" if start == "tiny" else "-dapt")
-    run = RunDirectory(material.workspace / "runs" / name)
-    if not _is_finished(run):
-        quick = {"epochs": 1} if material.is_quick else {}
-        given = {"model": start, "has_evidence": has_evidence, "device": "cpu", "checkpoint_steps": 50, **quick}
-        config = SftConfig.model_validate(
-            given, context={"is_tiny": lambda _: True}
-        )  # a run that began as the tiny one
-        train(config, material.snapshot, run=run, tell=_tell)
-    ranker = load_ranker(run, device="cpu")
-    parts = [prompt_parts(row, has_evidence=has_evidence) for row in material.dev]
-    return ranker.score(parts, names=material.dev["row_hash"])
-
-
-def dapt(material: Material) -> str:
-    """Return the run that read the train rows' texts and those nobody judged."""
-    from trainers.dapt.config import DaptConfig
-    from trainers.dapt.train import train
-    from trainers.runs.directory import RunDirectory
-
-    run = RunDirectory(material.workspace / "runs" / "run_dapt")
-    texts = material.workspace / "unjudged.txt"
-    if not texts.exists():
-        held = pl.read_parquet(Path(os.environ["AFREL_DATA"]) / "qbqtc" / "unlabelled.parquet")
-        lines = [" ".join(text.split()) for column in ("query", "title") for text in held[column].to_list() if text]
-        lines = [line for line in dict.fromkeys(lines) if line]
-        texts.write_text("\n".join(lines[: 500 if material.is_quick else None]) + "\n", encoding="utf-8")
-    if not _is_finished(run):
-        config = DaptConfig.model_validate(
-            {"text_file": str(texts), "epochs": 1, "device": "cpu", "checkpoint_steps": 50}
-        )  # fmt: skip
-        train(config, material.snapshot, run=run, tell=_tell)
-    return run.run_id
-
-
 STAGES: Mapping[str, Callable[[Material], Any]] = {
     "majority": majority,
     "lexical": lexical,
     "boosting": boosting,
     "boosting_balanced": lambda material: boosting(material, is_balanced=True),
-    "sft_plain": lambda material: sft(material, has_evidence=False),
-    "sft_evidence": lambda material: sft(material, has_evidence=True),
-    "dapt_sft_evidence": lambda material: sft(material, has_evidence=True, start=dapt(material)),
+    "sft_plain": lambda material: sft(material, "plain", has_evidence=False),
+    "sft_evidence": lambda material: sft(material, "evidence", has_evidence=True),
+    "dapt_sft_evidence": lambda material: sft(material, "evidence-dapt", has_evidence=True, model=dapt(material)),
+    "sft_balanced": lambda material: sft(material, "balanced", has_evidence=True, grade_balance=0.5),
+    "sft_dpo": lambda material: dpo(material, "dpo", start="balanced"),
+    "sft_grpo": lambda material: grpo(material, "grpo", start="balanced"),
+    "sft_dpo_grpo": lambda material: grpo(material, "dpo-grpo", start="dpo"),
 }
-
-
-def _certain(grades: Any) -> Any:
-    return np.eye(len(GRADES))[np.asarray(grades, dtype=np.int64)]
-
-
-def _is_finished(run: Any) -> bool:
-    return bool((run.path / "run.json").exists() and run.read().get("status") == "finished")
 
 
 def report(out: Path, material: Material, stages: Mapping[str, Mapping[str, Any]]) -> None:
@@ -305,10 +193,6 @@ def _beside(a: str, b: str, answered: Mapping[str, Answered], truth: Any, querie
         cells.append("" if one.difference is None else f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]")
     paired = mcnemar(answered[a].places == truth, answered[b].places == truth)
     return f"| {a} | {b} | {' | '.join(cells)} | {paired.n_only_a} / {paired.n_only_b} | {paired.p:.2g} |"
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:

@@ -28,7 +28,7 @@ class JudgmentOrigin(StrEnum):
     ADJUDICATED = "adjudicated"
 
 
-FromJudgments = Annotated[JudgmentOrigin, typer.Option("--judgments", help="Learn from judgments of this origin only.")]
+FromJudgments = Annotated[JudgmentOrigin, typer.Option("--judgments", help="Go by judgments of this origin only.")]
 
 
 def approve(
@@ -39,6 +39,7 @@ def approve(
     ] = False,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="For --all: on train judgments.")] = 0.7,
     min_votes: Annotated[int, typer.Option(min=1, help="For --all: judged train pairs it voted on.")] = 5,
+    judgments: FromJudgments = JudgmentOrigin.ALL,
     reject: Annotated[bool, typer.Option("--reject", help="Reject instead.")] = False,
     kind: Annotated[str, typer.Option(help="rule or instruction.")] = "rule",
     reason: Annotated[str | None, typer.Option(help="Why; kept with the act.")] = None,
@@ -60,7 +61,7 @@ def approve(
     if show:
         with session.store() as store:
             if kind == "rule":
-                _print_rules(store.frame("rule_book"), read_evidence(store), as_json=as_json)
+                _print_rules(store.frame("rule_book"), read_evidence(store, judgments=judgments.value), as_json=as_json)
             else:
                 _print_instructions(store.frame("instruction_book"), as_json=as_json)
         return
@@ -70,7 +71,8 @@ def approve(
     decision = Decision(kind, "reject" if reject else "approve", account, reason)
     with session.store() as store:
         book = store.frame(f"{kind}_book")
-        choice = choose(read_evidence(store), min_accuracy=min_accuracy, min_votes=min_votes) if every else None
+        evidence = read_evidence(store, judgments=judgments.value) if every else []
+        choice = choose(evidence, min_accuracy=min_accuracy, min_votes=min_votes) if every else None
         new = undecided(book, list(ids or []) if choice is None else list(choice.rule_ids), decision)
         if not dry_run and new:
             decide(store, new, decision)

@@ -52,6 +52,7 @@ def stages(workspace: Path, files: Path, field_names: tuple[str, ...]) -> list[S
     fields = "".join(f",field.{name}={name}" for name in field_names)
     source = ("--source", "homeware")
     first, *others = PEOPLE.items()
+    approve = ("approve", "--all", "--judgments", "import")
     accounts: list[tuple[str | None, tuple[str, ...]]] = [(None, ("account", "add", first[0], "--role", first[1]))]
     accounts += [(first[0], ("account", "add", name, "--role", role)) for name, role in others]
     return [
@@ -66,7 +67,8 @@ def stages(workspace: Path, files: Path, field_names: tuple[str, ...]) -> list[S
             ),
         ),
         Stage("mine rules", (("cleo", ("mine", "--judgments", "import")),), n_lines=3),
-        Stage("approve rules", (("dora", ("approve", "--all", "--min-accuracy", "0.6", "--min-votes", "3")),)),
+        # by the judgments they were mined from: those of the review to come would approve others when run again
+        Stage("approve rules", (("dora", (*approve, "--min-accuracy", "0.6", "--min-votes", "3")),)),
         Stage("mutate", (("cleo", ("mutate", "--judgments", "import")),)),
         Stage("label", (("cleo", ("label",)),)),
         Stage("screen", (("cleo", ("screen",)),)),

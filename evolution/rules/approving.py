@@ -69,9 +69,9 @@ class Choice:
     n_unproved: int
 
 
-def read_evidence(store: Store) -> list[Evidence]:
-    """Return what every rule is worth, by id."""
-    return [_evidence(row) for row in store.read("rule_evidence").to_pylist()]
+def read_evidence(store: Store, *, judgments: str = "all") -> list[Evidence]:
+    """Return what every rule is worth, by id, on all judgments or those of an origin."""
+    return [_evidence(row) for row in store.read("rule_evidence", judgments=judgments).to_pylist()]
 
 
 def choose(found: list[Evidence], *, min_accuracy: float, min_votes: int) -> Choice:

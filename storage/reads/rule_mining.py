@@ -49,7 +49,8 @@ READS = {
         """
         with judged as materialized (
             select j.pair_id, j.grade, p.split
-            from current_judgments j join pairs p using (pair_id) where p.split in ('train', 'dev')),
+            from current_judgments j join pairs p using (pair_id)
+            where p.split in ('train', 'dev') and ($judgments = 'all' or starts_with(j.origin, $judgments))),
         votes as (
             select v.rule_id, count(*) filter (j.split = 'train') as n_judged,
                    count(*) filter (j.split = 'train' and j.grade = v.grade) as n_right,

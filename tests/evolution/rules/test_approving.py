@@ -66,6 +66,9 @@ def test_evidence_counts_train_and_dev_apart_and_test_not_at_all(store: Store) -
         0,
     )
     assert choose([one, other], min_accuracy=0.7, min_votes=5) == Choice((exception.rule_id,), 1, 0)
+    (alone, *_) = read_evidence(store, judgments="adjudicated")
+    assert (alone.n_train, alone.n_judged, alone.n_dev, alone.base_rate) == (0, 0, 0, None)
+    assert read_evidence(store, judgments="import") == read_evidence(store)
     train = store.frame("train_features", judgments="all")["pair_id"]
     assert set(store.frame("all_features")["pair_id"]) > set(train)
 
