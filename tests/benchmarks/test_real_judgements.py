@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.real_judgements import BESIDE, STAGES, _beside, _certain, lexical_features, write_whole
+from benchmarks.judgements.baselines import certain, lexical_features
+from benchmarks.real_judgements import BESIDE, STAGES, _beside, write_whole
 from trainers.evaluation.comparison import Answered
 
 
@@ -26,7 +27,7 @@ def test_every_comparison_is_of_stages_that_are_run() -> None:
 
 
 def test_a_certain_answer_is_a_probability_of_one() -> None:
-    assert _certain([2, 0]).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert certain([2, 0]).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
 def test_a_half_written_stage_is_none(tmp_path) -> None:
