@@ -9,12 +9,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storage.errors import UserError
-from tests.trainers.conftest import SMALL
+from tests.trainers.conftest import SCALE, SMALL
 from tests.trainers.preflight.test_saving import files_up_to
+from trainers.dpo.material import Material, choose_pairs
+from trainers.grpo import train as grpo
+from trainers.grpo.config import GrpoConfig
 from trainers.grpo.judging import judge
 from trainers.models.ranker import load_ranker
-from trainers.objectives import rewards
+from trainers.objectives import answer_quality, rewards
 from trainers.objectives.rewards import Gold
+from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, checkpoint_step
 from trainers.sft.config import SftConfig
 from trainers.sft.train import train
@@ -78,3 +82,30 @@ def test_a_reward_that_raises_stops_with_the_completion_it_could_not_judge(train
     told = str(raised.value)
     assert "reward valid_citations" in told and "division by zero" in told and "verdict: fully" in told
     assert "settled grade 2" in told and "the same command goes on" in told
+
+
+def test_a_reward_that_raises_is_told_by_the_watch_too_which_asks_it_before_the_first_step(
+    trained, tmp_path, monkeypatch
+) -> None:
+    def fail(*_: object) -> float:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setitem(rewards.REWARDS, "valid_citations", fail)  # type: ignore[index]
+    config = GrpoConfig(model=str(trained.run.path), n_steps=1, prompts_per_step=2, group_size=2, device="cpu")
+    run = RunDirectory(tmp_path / "run_1")
+    with pytest.raises(UserError, match=r"reward valid_citations cannot judge.*division by zero.*The completion: "):
+        grpo.train(config, trained.snapshot.directory, trained.run, run=run, tell=[].append)
+
+
+def test_a_check_of_quality_that_raises_stops_with_the_pair_and_the_answer(trained, monkeypatch) -> None:
+    def fail(_: object) -> float:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setitem(answer_quality.DIMENSIONS, "brevity", fail)  # type: ignore[index]
+    rows = load(trained.snapshot.directory, splits=["train"])["train"].select([0])
+    material = Material({rows["pair_id"][0]: ["2\nverdict: fully"]}, ())
+    golds = [Gold(rows["grade"][0], {})]
+    with pytest.raises(UserError) as raised:
+        choose_pairs(rows, golds, material, SCALE, weights=dict.fromkeys(answer_quality.DIMENSIONS, 1.0), n_most=1)
+    told = str(raised.value)
+    assert rows["pair_id"][0] in told and "division by zero" in told and "verdict: fully" in told

@@ -16,10 +16,11 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from curation.completion import Completion, ParseFailure, parse, render, steps_from_json
+from storage.errors import UserError
 from storage.grades import Scale
 from storage.ids import digest
 from storage.store import Store
-from trainers.objectives.answer_quality import quality, read_answer
+from trainers.objectives.answer_quality import Answer, quality, read_answer
 from trainers.objectives.preference_pairs import Edit, PairOrigin, PreferencePair, Sample, edit_pairs, preference_pairs
 from trainers.objectives.rewards import Gold
 from trainers.rows.encoding import encode_rows
@@ -91,7 +92,7 @@ def choose_pairs(
         for text in material.samples.get(pair_id, ()):
             answer = read_answer(text, gold=gold, prompt=row["prompt"], expert=expert, scale=scale)
             emitted = None if isinstance(answer.completion, ParseFailure) else answer.completion.grade
-            samples.append(Sample(text, emitted, quality(answer, weights)))
+            samples.append(Sample(text, emitted, _quality(answer, weights, pair_id, text)))
         pairs += preference_pairs(pair_id, samples, grade=gold.grade, expert=expert, n_most=n_most)
     return pairs
 
@@ -128,6 +129,17 @@ def encode_pairs(
             kept.append(EncodedPair(chosen.prompt, chosen.completion, rejected.completion))
             origins[pair.origin.value] += 1
     return PreferenceRows(kept, {origin.value: origins[origin.value] for origin in PairOrigin}, dict(left_out))
+
+
+def _quality(answer: Answer, weights: Mapping[str, float], pair_id: str, text: str) -> float:
+    """Return how good a sample is; UserError with the pair and the sample when a check raises."""
+    try:
+        return quality(answer, weights)
+    except Exception as error:
+        raise UserError(
+            f"the quality of an answer to pair {pair_id} cannot be judged: {error!r}. The answer: {text[:300]!r}. Mend "
+            "the check in trainers/objectives/answer_quality.py, then give the same command"
+        ) from error
 
 
 def _read_edit(pair_id: str, chosen: str, rejected: str, scale: Scale) -> list[Edit]:

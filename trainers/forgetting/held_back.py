@@ -22,7 +22,7 @@ from curation.prompt_parts import prompt_parts
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest
 from trainers.forgetting.alarms import Answers, Slice, SliceKind, draw_evenly, grade_entropy
-from trainers.grpo.judging import golds_of
+from trainers.grpo.judging import golds_of, rewarded
 from trainers.models.ranker import Ranker
 from trainers.models.scoring import most_probable, score_texts
 from trainers.objectives.losses import IGNORED
@@ -163,8 +163,8 @@ def _rewards(held: HeldBack, ranker: Ranker, n_tokens: int) -> dict[str, float |
         )
         for place, (text,) in zip(batch, texts, strict=True):
             completion = parse(text, ranker.scale)
-            for name, reward in REWARDS.items():
-                if (value := reward(completion, held.golds[place], ranker.scale)) is not None:
+            for name in REWARDS:
+                if (value := rewarded(name, completion, held.golds[place], ranker.scale, text)) is not None:
                     earned[name].append(value)
     return {name: sum(values) / len(values) if values else None for name, values in earned.items()}
 

@@ -65,7 +65,7 @@ def judge(
     for ids, gold in zip(completions, golds, strict=True):
         text, ends = read_tokens(ids, tokenizer)
         parsed = parse(text, scale)
-        rewards.append([_rewarded(name, parsed, gold, scale, text) for name in REWARDS])
+        rewards.append([rewarded(name, parsed, gold, scale, text) for name in REWARDS])
         verdicts.append(step_verdicts(text, gold, scale))
         segments.append(segment_tokens(text, ends))
     table = to_tensor(rewards)
@@ -79,12 +79,12 @@ def exact_grades(
     """Return the strict outcome alone of completions, as `judge` has it: right grade in the right form or not."""
     texts = [read_tokens(ids, tokenizer)[0] for ids in completions]
     found = [
-        _rewarded("exact_grade", parse(text, scale), gold, scale, text) for text, gold in zip(texts, golds, strict=True)
+        rewarded("exact_grade", parse(text, scale), gold, scale, text) for text, gold in zip(texts, golds, strict=True)
     ]
     return [math.nan if reward is None else float(reward) for reward in found]
 
 
-def _rewarded(name: str, parsed: Completion | ParseFailure, gold: Gold, scale: Scale, text: str) -> float | None:
+def rewarded(name: str, parsed: Completion | ParseFailure, gold: Gold, scale: Scale, text: str) -> float | None:
     """Return a reward, None where there was nothing to judge; UserError with the completion when it raises."""
     try:
         return REWARDS[name](parsed, gold, scale)
