@@ -103,6 +103,7 @@ def _find_or_train(
 ) -> None:
     """Train the run that is planned and say how it ended, or that it was trained before."""
     from trainers.forgetting.recalls import write_recalls
+    from trainers.preflight.saving import telling_of_disk
     from trainers.prerequisites import register_run, tell
     from trainers.report.carding import write_first_card
     from trainers.runs.directory import find_run
@@ -120,10 +121,11 @@ def _find_or_train(
     settings = {**plan.config.model_dump(mode="json"), "snapshot_id": manifest.snapshot_id}
     in_store = not is_away
     with register_run(session, found, runs_dir, settings=settings, key=plan.key, in_store=in_store) as (run, counts):
-        trained(run=run, tell=tell)
-        if in_store:
-            write_recalls(session, run)
-        write_first_card(session, run, in_store=in_store)
+        with telling_of_disk(run):
+            trained(run=run, tell=tell)
+            if in_store:
+                write_recalls(session, run)
+            write_first_card(session, run, in_store=in_store)
         result = run.read()["result"]
         counts.update(
             n_rows=result["n_rows"], n_steps=result["n_steps"], snapshot_id=manifest.snapshot_id, method=method.value

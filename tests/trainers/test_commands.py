@@ -24,11 +24,13 @@ from storage.store import Store
 from storage.workspace import Workspace
 from tests.conftest import stop_store_process
 from tests.trainers.conftest import RULE, SMALL, cut_snapshot, sample_rows
+from tests.trainers.preflight.test_saving import files_up_to
 from trainers import commands
 from trainers.forgetting.alarms import SliceKind
 from trainers.forgetting.points import read_points
 from trainers.forgetting.recalls import recall_rows
 from trainers.preflight.command import check
+from trainers.report import carding
 from trainers.report.command import report
 from trainers.rollouts.command import rollout
 from trainers.runs.command import runs
@@ -344,3 +346,28 @@ def test_importing_the_verbs_does_not_import_torch() -> None:
     code = "import sys, trainers.train_command; sys.exit('torch' in sys.modules or 'pyarrow' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_disk_that_is_full_before_the_first_step_or_after_the_last_is_told_and_what_is_there_is_kept(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file may grow: first the record cannot be written, then the card of a run that has ended."""
+    sign(shop)
+    words = ("train", "sft", "--config", str(tmp_path / "sft.toml"), "--json")
+    with (
+        files_up_to(100),
+        pytest.raises(UserError, match=r"the disk failed while run_\w+ was written.*no checkpoint yet"),
+    ):
+        shop.run(*words)
+    write_card = carding.write_card
+    with monkeypatch.context() as patched:
+
+        def write_on_a_full_disk(*args: Any, **kwargs: Any) -> None:
+            with files_up_to(100):
+                write_card(*args, **kwargs)
+
+        patched.setattr(carding, "write_card", write_on_a_full_disk)
+        with pytest.raises(UserError, match=r"the disk failed while run_\w+ was written.*Kept is the whole model"):
+            shop.run(*words)
+    told = json.loads(shop.run(*words))
+    assert told["nothing_to_do"] and (Path(told["directory"]) / "model" / "README.md").is_file()

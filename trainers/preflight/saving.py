@@ -72,13 +72,19 @@ def telling_of_disk(run: RunDirectory) -> Iterator[None]:
         if not is_disk(error):
             raise
         run.drop_unfinished()
-        last = run.last_checkpoint()
-        kept = f"the checkpoint of step {checkpoint_step(last)}" if last else "nothing but metrics: no checkpoint yet"
         raise UserError(
             f"the disk failed while {run.run_id} was written to {run.path}: {_reason(error)}; "
-            f"{shutil.disk_usage(run.path).free // MIB} MiB are free. Kept is {kept}. Make room, then give the same "
-            "command: it goes on from there"
+            f"{shutil.disk_usage(run.path).free // MIB} MiB are free. Kept is {_kept(run)}. Make room, then give the "
+            "same command: it goes on from there"
         ) from error
+
+
+def _kept(run: RunDirectory) -> str:
+    """Say what a run whose disk failed is left with."""
+    if (run.path / "run.json").exists() and run.read()["status"] == "finished":
+        return "the whole model"
+    last = run.last_checkpoint()
+    return f"the checkpoint of step {checkpoint_step(last)}" if last else "nothing but metrics: no checkpoint yet"
 
 
 def is_disk(error: BaseException) -> bool:
