@@ -47,6 +47,12 @@ class GrpoConfig(GoingOnConfig):
     accuracy_high: float = Field(
         0.9, ge=0, le=1, description="Of outcome and sam: groups with a larger share of right grades are left out."
     )
+    expert_below: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Groups with a smaller share of right answers get the expert's in place of a wrong one; 0: none.",
+    )
     learning_rate: LearningRate = 1e-6
     clip: float = Field(0.2, gt=0, lt=1, description="How far a token's probability ratio counts from 1.")
     kl_weight: float = Field(0.02, ge=0, description="Pull towards the start; 0: no reference model is held.")
@@ -107,6 +113,8 @@ class GrpoConfig(GoingOnConfig):
             )
         if self.accuracy_low > self.accuracy_high:
             raise ValueError("accuracy_low must not lie above accuracy_high")
+        if self.use_vllm and self.expert_below:
+            raise ValueError("expert_below gives groups an answer that vLLM did not sample: leave one of them out")
         if self.use_vllm and (self.vllm_mode == "server") != (self.vllm_server_base_url is not None):
             raise ValueError('vllm_mode = "server" and vllm_server_base_url go together: give both or neither')
         return self

@@ -1,8 +1,9 @@
 """TRL's GRPO trainer with our advantages, our refilled groups and the supervised term that keeps rules alive.
 
-Hooks, two of them private, which is why TRL is pinned (a test names them): the sampler repeats prompts as planned,
-`_generate_and_score_completions` draws anew for groups without a signal and puts (B, T) advantages in the place of
-TRL's (B,), `compute_loss` adds expert rows to every micro-batch. TRL keeps the loops, generation, KL and clipping.
+Hooks, three of them private, which is why TRL is pinned (a test names them): the sampler repeats prompts as planned,
+`_generate` may put the expert's answer into groups that are seldom right, `_generate_and_score_completions` draws anew
+for groups without a signal and puts (B, T) advantages in the place of TRL's (B,), `compute_loss` adds expert rows to
+every micro-batch. TRL keeps the loops, generation, KL and clipping.
 
 Left out of textbook GRPO: several optimisation passes over the same rollouts, and rollouts of another process's model.
 """
@@ -29,7 +30,7 @@ from trainers.objectives.grade_gradient import exact_grade_loss, with_rest
 from trainers.objectives.losses import IGNORED
 from trainers.objectives.mode_balance import DrawnRows, SftWeight, sft_loss
 from trainers.objectives.rewards import REWARDS, Gold
-from trainers.objectives.sampling import coefficient_of_variation, in_accuracy_window
+from trainers.objectives.sampling import coefficient_of_variation, expert_places, in_accuracy_window
 from trainers.objectives.segments import GRADE, NOWHERE
 from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.order.planned_order import PlannedOrder
@@ -39,8 +40,8 @@ from trainers.runs.recorder import RunRecorder, take
 
 STREAM = 1_000_003  # between the seeds of draws that must not go together; neighbours of a seed are other runs
 LOGGED = (
-    "loss", "reward", "sft_loss", "sft_weight", "silent_rate", "group_accuracy", "grade_variation", "kl", "entropy",
-    "completions/mean_length", "completions/clipped_ratio", "grad_norm", "learning_rate",
+    "loss", "reward", "sft_loss", "sft_weight", "silent_rate", "group_accuracy", "expert_rate",
+    "grade_variation", "kl", "entropy", "completions/mean_length", "completions/clipped_ratio", "grad_norm", "learning_rate",
     *(f"rewards/{name}" for name in REWARDS), *(f"missing/{name}" for name in REWARDS),
 )  # fmt: skip
 
@@ -72,6 +73,8 @@ class ModeBalancedTrainer(GRPOTrainer):
             plan.cited_rules, config.sft_draw, n_rows=config.sft_rows, seed=config.seed + 2 * STREAM
         )
         self._sft_weight = SftWeight(config.sft_weight, config.sft_schedule, config.sft_weight_end, config.n_steps)
+        self._asked: list[int] = []  # rows of the prompts that are sampled right now, one a rollout
+        self._expert_places: list[int] = []  # rollouts among them that are the expert's own answer
         super().__init__(reward_funcs=self._exact_grades, **kwargs)
         self._padding = RightPadding(self._tokenizer.pad_token_id)
 
@@ -90,6 +93,26 @@ class ModeBalancedTrainer(GRPOTrainer):
         """Return the strict outcome of each completion: what TRL logs as the reward."""
         golds = [self._plan.golds[at] for at in row]
         return list(exact_grades(completion_ids, golds, self._plan.scale, self._tokenizer))
+
+    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
+        """Return TRL's completions, with the expert's answer in place of a wrong one where `expert_below` asks for it.
+
+        Its tokens were not sampled, so what they add is no estimate of the policy's gradient: it is a step towards the
+        expert's answer, as long as the advantage says.
+        """
+        prompt_ids, completion_ids, tool_mask, completions, *rest = super()._generate(prompts)
+        self._expert_places = []
+        if self._settings.expert_below:
+            is_right = torch.tensor(self._exact_grades(completion_ids, self._asked)) == 1
+            places = expert_places(is_right.reshape(-1, self._settings.group_size), below=self._settings.expert_below)
+            completion_ids, completions = list(completion_ids), list(completions)
+            for at in places.tolist():
+                expert = list(self._plan.experts[self._asked[at]].completion)
+                if self._exact_grades([expert], [self._asked[at]]) == [1.0]:  # not one that was cut in mid-reason
+                    completion_ids[at] = expert
+                    completions[at] = str(self._tokenizer.decode(expert, skip_special_tokens=True))
+                    self._expert_places.append(at)
+        return prompt_ids, completion_ids, tool_mask, completions, *rest
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return a batch whose groups have a signal as far as `max_rounds` draws give one, with (B, T) advantages."""
@@ -110,6 +133,7 @@ class ModeBalancedTrainer(GRPOTrainer):
     def _sampled(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return TRL's batch for some prompts with our advantages, `gold` (B,) places of grades and `is_kept` (B,)."""
         config = self._settings
+        self._asked = [each["row"] for each in inputs]
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         is_counted = batch["completion_mask"].bool()
         ids = [row[counted].tolist() for row, counted in zip(batch["completion_ids"], is_counted, strict=True)]
@@ -129,12 +153,18 @@ class ModeBalancedTrainer(GRPOTrainer):
             is_kept &= window.to(is_kept.device)
         is_kept = is_kept.repeat_interleave(config.group_size)
         metrics = self._metrics["train"]
+        is_own = torch.ones(len(ids), dtype=torch.bool)
+        is_own[self._expert_places] = False  # what the expert answers says nothing of the model
+        is_right = judged.is_right.flatten()[is_own].float().mean()
+        if config.expert_below:
+            metrics["expert_rate"].append(len(self._expert_places) * config.group_size / len(ids))
+            metrics["reward"][-1] = float(is_right)
         for name, n_missing in judged.n_missing.items():
             metrics[f"missing/{name}"].append(n_missing / len(ids))
-            known = judged.rollouts.rewards[:, list(REWARDS).index(name)]
+            known = judged.rollouts.rewards[is_own, list(REWARDS).index(name)]
             metrics[f"rewards/{name}"].append(float(known.nanmean()))
         metrics["silent_rate"].append(1 - float(is_kept.float().mean()))
-        metrics["group_accuracy"].append(float(judged.is_right.float().mean()))
+        metrics["group_accuracy"].append(float(is_right))
         gold = torch.tensor([self._plan.scale.position(gold.grade) for gold in golds], device=segments.device)
         return batch | {"advantages": per_token * is_kept.unsqueeze(1), "gold": gold, "is_kept": is_kept}
 

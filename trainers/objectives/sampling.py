@@ -28,6 +28,17 @@ def in_accuracy_window(is_right: torch.Tensor, *, low: float = 0.01, high: float
     return (accuracy >= low) & (accuracy <= high) & ~agrees
 
 
+def expert_places(is_right: torch.Tensor, *, below: float) -> torch.Tensor:
+    """Return where the expert's answer takes a rollout's place, among all B in a row, from is_right (P, G).
+
+    It is the last wrong one of each group whose share of right rollouts lies below `below`.
+    """
+    is_poor = is_right.float().mean(dim=1) < below  # so one of them is wrong
+    n = is_right.shape[1]
+    last_wrong = n - 1 - (~is_right).int().flip(dims=[1]).argmax(dim=1)
+    return (torch.arange(len(is_right), device=is_right.device) * n + last_wrong)[is_poor]
+
+
 @dataclass(frozen=True, slots=True)
 class Refilled(Generic[Group]):
     """Groups that were kept, at most as many as were wanted, and how many had to be drawn for them."""

@@ -6,11 +6,19 @@ import pytest
 import torch
 
 from storage.errors import UserError
+from tests.trainers.conftest import SCALE, SMALL
 from trainers.grpo.config import GrpoConfig, read_config
+from trainers.grpo.judging import exact_grades
 from trainers.grpo.train import run_key, train
+from trainers.grpo.trainer import ModeBalancedTrainer
 from trainers.models.pretrained import load_model
+from trainers.models.ranker import load_ranker
 from trainers.objectives.mode_balance import DrawnRows
+from trainers.objectives.rewards import Gold
+from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, file_digests
+from trainers.sft.config import SftConfig
+from trainers.sft.train import train as train_sft
 
 BASE = {
     "n_steps": 4, "prompts_per_step": 4, "group_size": 4, "accumulation_steps": 2, "max_rounds": 2,
@@ -54,7 +62,6 @@ def test_a_run_goes_on_from_another_and_leaves_a_full_record(trained, whole) -> 
 
 def test_its_model_can_be_scored_with_like_any_other(whole) -> None:
     from curation.prompt_parts import PromptParts
-    from trainers.models.ranker import load_ranker
 
     probabilities = load_ranker(whole[0], device="cpu").score([PromptParts("oak chair", "oak chair")], names=["a"])
     assert probabilities.shape == (1, 3) and probabilities.sum() == pytest.approx(1)
@@ -87,6 +94,72 @@ def test_other_methods_run_too(trained, tmp_path, changed) -> None:
     (line,) = run.read_metrics()
     assert result.n_steps == 1
     assert ("sft_loss" in line) == (changed.get("sft_weight") != 0.0)
+
+
+def test_groups_that_are_never_right_get_the_expert_s_answer_which_moves_the_model_and_counts_for_no_reward(
+    trained, tmp_path, monkeypatch
+) -> None:
+    """Of a model that is seldom right. What TRL logs as the reward is of the model's own answers."""
+    batches = []
+    sampled = ModeBalancedTrainer._sampled
+
+    def kept(self, inputs):
+        batch = sampled(self, inputs)
+        batches.append(([self._plan.experts[each["row"]].completion for each in inputs], batch))
+        return batch
+
+    monkeypatch.setattr(ModeBalancedTrainer, "_sampled", kept)
+    once = {"n_steps": 1, "checkpoint_steps": 9, "max_rounds": 1, "sft_weight": 0.0, "temperature": 3.0}
+    run, _ = run_grpo(trained, tmp_path / "run_5", **once, expert_below=0.01)
+    (line,) = run.read_metrics()
+    ((experts, batch),) = batches
+    rows = zip(batch["completion_ids"], batch["completion_mask"].bool(), strict=True)
+    is_expert = [ids[counted].tolist() == expert for (ids, counted), expert in zip(rows, experts, strict=True)]
+    assert line["expert_rate"] == sum(is_expert) / 4 > 0
+    for at, injected in enumerate(is_expert):
+        if injected:
+            assert at % 4 == 3 and batch["advantages"][at][0] > 0  # its grade alone of its group is right
+            assert batch["ref_per_token_logps"][at].abs().sum() > 0
+    plain, _ = run_grpo(trained, tmp_path / "run_6", **once)
+    (without,) = plain.read_metrics()
+    assert "expert_rate" not in without and without["silent_rate"] > line["silent_rate"]
+    assert line["reward"] <= without["reward"] * 16 / (16 - sum(is_expert)) + 1e-9
+    assert line["group_accuracy"] == pytest.approx(line["reward"])
+
+
+def test_an_expert_s_answer_that_was_cut_in_mid_reason_is_given_to_no_group(trained, tmp_path) -> None:
+    """Cut to the grade and the beginning of a label it does not parse, and would be pushed away as wrong."""
+    cut = SMALL | {"epochs": 1, "max_completion_tokens": 4}
+    start = RunDirectory(tmp_path / "run_7")
+    train_sft(SftConfig(**cut), trained.snapshot.directory, run=start, tell=silent)
+    once = {"n_steps": 1, "checkpoint_steps": 9, "max_rounds": 1, "sft_weight": 0.0}
+    config = GrpoConfig(model=str(start.path), **BASE | once, expert_below=1.0)
+    ranker = load_ranker(start, device="cpu")
+    rows = load(trained.snapshot.directory, splits=["train"])["train"]
+    answers = [ranker.tokenizer(text)["input_ids"][:4] for text in rows["completion"]]
+    n_whole = sum(exact_grades(answers, [Gold(grade, {}) for grade in rows["grade"]], SCALE, ranker.tokenizer))
+    assert 0 < n_whole < len(rows)
+    trainer_rows = []
+    generate = ModeBalancedTrainer._generate
+
+    def kept(self, prompts):
+        made = generate(self, prompts)
+        trainer_rows.extend((self._asked[at], self._plan.experts[self._asked[at]]) for at in self._expert_places)
+        return made
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ModeBalancedTrainer, "_generate", kept)
+        train(config, trained.snapshot.directory, start, run=RunDirectory(tmp_path / "run_8"), tell=silent)
+    given = exact_grades(
+        [expert.completion for _, expert in trainer_rows],
+        [Gold(rows["grade"][row], {}) for row, _ in trainer_rows], SCALE, ranker.tokenizer,
+    )  # fmt: skip
+    assert all(reward == 1 for reward in given)
+
+
+def test_the_expert_s_answer_and_vllm_do_not_go_together() -> None:
+    with pytest.raises(UserError, match=r"expert_below.*vLLM"):
+        read_config(None, {"model": "run_1", "use_vllm": True, "expert_below": 0.1})
 
 
 def test_the_key_follows_configuration_snapshot_and_weights(trained) -> None:

@@ -107,5 +107,5 @@ def test_our_own_loss_with_clipping_kl_and_accumulation_is_trl_s(sampled, monkey
 
 def test_the_hooks_we_stand_on_are_there() -> None:
     """Private names of TRL 1.16: an upgrade that moves one fails here, not in a run."""
-    for name in ("_generate_and_score_completions", "_compute_loss", "_get_train_sampler", "compute_loss"):
+    for name in ("_generate", "_generate_and_score_completions", "_compute_loss", "_get_train_sampler", "compute_loss"):
         assert callable(getattr(GRPOTrainer, name))

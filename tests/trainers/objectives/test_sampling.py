@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainers.objectives.sampling import coefficient_of_variation, in_accuracy_window, refill
+from trainers.objectives.sampling import coefficient_of_variation, expert_places, in_accuracy_window, refill
 
 
 def right(*counts: int, of: int = 8) -> torch.Tensor:
@@ -16,6 +16,15 @@ def test_the_window_leaves_out_hopeless_mastered_and_unanimous_groups() -> None:
 
 def test_the_window_s_bounds_are_inclusive() -> None:
     assert in_accuracy_window(right(2, 4), low=0.25, high=0.5).tolist() == [True, True]
+
+
+def test_a_group_that_is_seldom_right_gives_the_place_of_its_last_wrong_answer_to_the_expert() -> None:
+    """Four each, right: none; the last alone; the first three; all. Under 1/2: the first two groups."""
+    is_right = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0], [1, 1, 1, 1]]).bool()
+    assert expert_places(is_right, below=0.5).tolist() == [3, 6]
+    assert expert_places(is_right, below=0.01).tolist() == [3]
+    assert expert_places(is_right, below=1.0).tolist() == [3, 6, 11]
+    assert expert_places(is_right, below=0.0).tolist() == []
 
 
 def test_groups_are_refilled_until_there_are_enough() -> None:
