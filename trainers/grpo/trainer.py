@@ -41,8 +41,8 @@ from trainers.runs.recorder import RunRecorder, take
 STREAM = 1_000_003  # between the seeds of draws that must not go together; neighbours of a seed are other runs
 LOGGED = (
     "loss", "reward", "sft_loss", "sft_weight", "silent_rate", "group_accuracy", "expert_rate",
-    "grade_variation", "kl", "entropy", "completions/mean_length", "completions/clipped_ratio", "grad_norm", "learning_rate",
-    *(f"rewards/{name}" for name in REWARDS), *(f"missing/{name}" for name in REWARDS),
+    "grade_variation", "kl", "entropy", "completions/mean_length", "completions/clipped_ratio", "grad_norm",
+    "learning_rate", *(f"rewards/{name}" for name in REWARDS), *(f"missing/{name}" for name in REWARDS),
 )  # fmt: skip
 
 

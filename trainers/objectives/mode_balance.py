@@ -50,7 +50,7 @@ class SftWeight:
     n_steps: int = 1
 
     def at(self, step: int, entropy: float) -> float:
-        """Return λ of a step, counted from 0. entropy: of the policy's grades, in nats, the mean over prompts."""
+        """Return λ of a step, counted from 0. entropy: of the policy, in nats, the mean over the sampled tokens."""
         if self.schedule is Schedule.ENTROPY_GATED:
             return self.start * math.exp(-entropy)
         if self.schedule is Schedule.LINEAR:

@@ -3,6 +3,8 @@ from math import log
 import pytest
 import torch
 
+from tests.trainers.mutants import assert_notices
+from trainers.objectives import losses as module
 from trainers.objectives.losses import answer_first_loss, balance_weights
 
 
@@ -57,3 +59,36 @@ def test_balance_weights_average_one_over_the_rows() -> None:
 
 def test_a_grade_without_rows_keeps_weight_one() -> None:
     assert balance_weights([3, 0, 3], 1.0) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def check_gradient(it) -> None:
+    """Row 1: prompt, grade, two rationale tokens; row 2: grade, one rationale token, padding. Weight 3/4, c = (2, 1).
+
+    By a grade's log-probability: -3/4 · c / 2 rows = -3/4 and -3/8. By each of the 3 rationale tokens: -1/4 · 1/3.
+    As a share of twice as many rows and rationale tokens each is half of it.
+    """
+    is_counted = torch.tensor([[False, True, True, True], [True, True, False, False]])
+    wanted = -torch.tensor([[0.0, 3 / 4, 1 / 12, 1 / 12], [3 / 8, 1 / 12, 0.0, 0.0]])
+    for whole, share in ((None, 1.0), (it.Whole(4, 6), 0.5)):
+        log_probs = torch.full((2, 4), -1.0, requires_grad=True)
+        row_weights = torch.tensor([2.0, 1.0])
+        it.answer_first_loss(
+            log_probs, is_counted, grade_weight=3 / 4, row_weights=row_weights, whole=whole
+        ).total.backward()
+        assert torch.allclose(log_probs.grad, share * wanted)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("grade = -(log_probs", "grade = (log_probs"),  # sign
+        ("rationale = -log_probs", "rationale = log_probs"),
+        ("is_grade = is_counted & (n_before == 1)", "is_grade = is_counted & (n_before == 2)"),  # off by one
+        ("is_rationale = is_counted & (n_before > 1)", "is_rationale = is_counted & (n_before > 0)"),
+        (".sum() / whole.n_rows", ".mean()"),  # a share's mean in place of the batch's
+        (".sum() / whole.n_rationale_tokens", ".mean()"),
+        ("(log_probs[is_grade] * row_weights)", "log_probs[is_grade]"),
+    ],
+)
+def test_the_answer_first_gradient_is_that_worked_by_hand_and_a_mistake_would_show(old, new) -> None:
+    assert_notices(check_gradient, module, old, new)

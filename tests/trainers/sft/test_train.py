@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from storage.errors import UserError
 from tests.trainers.conftest import SMALL
+from trainers.order.planned_order import InPlannedOrder
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, file_digests
 from trainers.sft.config import SftConfig, size_to
@@ -142,3 +144,26 @@ def test_a_pretrained_folder_trains_with_lora_and_is_saved_whole(trained, tmp_pa
 def test_an_unknown_model_is_told(snapshot, tmp_path) -> None:
     with pytest.raises(UserError, match="--model /nowhere cannot be loaded"):
         train(SftConfig(model="/nowhere"), snapshot.directory, run=RunDirectory(tmp_path / "r"), tell=silent)
+
+
+def first_line(trained, folder: Path, **changed: Any) -> dict[str, Any]:
+    """Return what the first step of a run with grades alone says: all 60 rows are in it."""
+    settings = SMALL | {"epochs": 1, "rationale_rate": 0.0, "grade_weight": 1.0, "grade_balance": 0.0} | changed
+    run = RunDirectory(folder)
+    train(SftConfig(**settings), trained.snapshot.directory, run=run, tell=[].append)
+    (line,) = run.read_metrics()
+    return line
+
+
+def test_accumulated_batches_are_divided_by_their_number_and_it_would_show_if_they_were_not(
+    trained, tmp_path, monkeypatch
+) -> None:
+    """One step over the same 60 rows: in one batch, in three. Not divided, the gradient is three times as long."""
+    whole = first_line(trained, tmp_path / "run_1", batch_size=60)
+    split = {"batch_size": 20, "accumulation_steps": 3}
+    accumulated = first_line(trained, tmp_path / "run_2", **split)
+    for name in ("loss", "grade_loss", "grad_norm"):
+        assert accumulated[name] == pytest.approx(whole[name], rel=1e-4), name
+    monkeypatch.setattr(InPlannedOrder, "loss_is_scaled_for_ga", True)
+    undivided = first_line(trained, tmp_path / "run_3", **split)
+    assert undivided["grad_norm"] == pytest.approx(3 * whole["grad_norm"], rel=1e-3)
