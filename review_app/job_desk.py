@@ -7,7 +7,7 @@ and only they read what it printed: a measuring prints figures of test rows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from storage.store import Store
 from storage.workspace import Workspace
 
 LINES_SHOWN = 30
+REFUSED = "afrel: "  # how a line begins that says what is wrong and what to do now
 RESUMABLE = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.LOST)
 
 
@@ -31,7 +32,8 @@ RESUMABLE = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.LOST)
 class JobView:
     """A job with what may be told of it. `may_act`: the person may cancel and resume it, and read what it said.
 
-    progress: of its run where it trains, else of itself; `log` and `result` are the ends of what it said.
+    why: what it refused with, to who may read that, else how it ended. progress: of its run where it trains, else of
+    itself. log, result: the ends of what it said.
     """
 
     job: JobRow
@@ -72,15 +74,24 @@ def see_job(person: Pin, workspace: Workspace, store: Store, job_id: str) -> Job
     job = line.find(job_id)
     told = in_full(line, job, n_lines=LINES_SHOWN)
     may_act = may_act_on(person, job)
+    why = told["why"]
+    if may_act and job.status == JobStatus.FAILED:
+        why = _refusal(told["log"]) or why
     return JobView(
         job,
         told["command"],
-        told["why"],
+        why,
         told["progress"] or {},
         tuple(told["log"]) if may_act else (),
         tuple(told["result"]) if may_act else (),
         may_act,
     )
+
+
+def _refusal(log: Sequence[str]) -> str | None:
+    """Return what a verb refused with, its last line; None where it ended otherwise."""
+    last = log[-1] if log else ""
+    return last.removeprefix(REFUSED).rstrip(". ") if last.startswith(REFUSED) else None
 
 
 def may_act_on(person: Pin, job: JobRow) -> bool:

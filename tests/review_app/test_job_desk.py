@@ -54,6 +54,16 @@ def test_what_a_job_said_is_for_who_may_ask_for_it(shop: Shop, shop_store: Store
     assert (hidden.log, hidden.result, hidden.may_act) == ((), (), False)
 
 
+def test_a_failed_job_says_what_it_refused_with_to_who_may_read_it(
+    shop: Shop, shop_store: Store, line: JobLine
+) -> None:
+    line.queue(JobCommand("train", ("sft",)), account="eli", job_id="job_1")
+    line.folder("job_1").log.write_text("60 train rows\nafrel: model nobody/nothing cannot be loaded. Give another.\n")
+    shop_store.update_job("job_1", status="failed", exit_status=2)
+    whys = [job_desk.see_job(shop.people[one], shop.workspace, shop_store, "job_1").why for one in ("eli", "cleo")]
+    assert whys == ["model nobody/nothing cannot be loaded. Give another", "exit status 2"]
+
+
 def test_jobs_are_listed_the_latest_first_for_who_may_look(shop: Shop, shop_store: Store, line: JobLine) -> None:
     line.queue(JobCommand("status"), account=None, job_id="job_1")
     jobs = job_desk.see_jobs(shop.people["cleo"], shop.workspace, shop_store, starts=False)
