@@ -121,8 +121,14 @@ def see_curves(person: Pin, workspace: Workspace, store: Store, run_id: str) -> 
     held_back = read_held_back(folder)
     watched = next((name for name in _WATCHED if name in curves), None)
     rule_ids = [one.name for one in held_back.slices if one.kind == "rule"] if held_back is not None else []
-    texts = store.read("rule_texts", rule_ids=rule_ids).to_pylist() if rule_ids else []
-    return RunCurves(curves, held_back, watched, {row["rule_id"]: row["text"] for row in texts})
+    return RunCurves(curves, held_back, watched, see_rule_texts(person, store, rule_ids))
+
+
+def see_rule_texts(person: Pin, store: Store, rule_ids: Sequence[str]) -> dict[str, str]:
+    """Return what rules say, by id."""
+    require_look(person)
+    texts = store.read("rule_texts", rule_ids=list(rule_ids)).to_pylist() if rule_ids else []
+    return {row["rule_id"]: row["text"] for row in texts}
 
 
 def earlier_run(rows: Sequence[RunRow], row: RunRow) -> RunRow | None:
@@ -163,13 +169,13 @@ def _row(
     forgotten: Mapping[str, int],
 ) -> RunRow:
     n_forgotten = forgotten.get(line.run_id)
-    if n_forgotten is None and line.status in (RunStatus.RUNNING, RunStatus.STOPPED):
+    if n_forgotten is None and line.status is not RunStatus.UNREADABLE:  # the store holds rules that rang, no nought
         n_forgotten = _n_forgotten_so_far(workspace.runs_dir / line.run_id)
     return RunRow(line, tuple(measured.get(line.run_id, ())), n_forgotten, jobs.get(line.run_id))
 
 
 def _n_forgotten_so_far(folder: Path) -> int | None:
-    """Return at how many rules the alarm rang last, of a run that has not ended; None where nobody can tell."""
+    """Return at how many rules the alarm rang last, by the run's own folder; None where nobody can tell."""
     try:
         held_back = read_held_back(folder)
     except UserError:

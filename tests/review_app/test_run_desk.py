@@ -62,6 +62,16 @@ def test_runs_are_listed_the_latest_first_with_state_figures_and_what_they_forgo
     assert again.line.status is RunStatus.STOPPED and again.n_forgotten == 1
 
 
+def test_a_finished_run_that_forgot_nothing_is_told_from_one_nobody_watched(shop: Shop, shop_store: Store) -> None:
+    root = shop.workspace.root
+    watched = add_run(root, "run_1", at="10:00", method="grpo")
+    add_point(watched, 0, {"r_1": 1.0})
+    add_point(watched, 20, {"r_1": 0.75})
+    add_run(root, "run_2", at="11:00")
+    rows = run_desk.see_runs(shop.people["eli"], shop.workspace, shop_store)
+    assert {row.run_id: row.n_forgotten for row in rows} == {"run_1": 0, "run_2": None}
+
+
 @pytest.mark.usefixtures("runs")
 def test_figures_of_test_rows_are_for_who_may_train(shop: Shop, shop_store: Store) -> None:
     for account, splits in (("cleo", {"dev"}), ("eli", {"dev", "test"}), ("root", {"dev", "test"})):
