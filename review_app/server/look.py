@@ -28,7 +28,7 @@ LOOK = {
     "theme.light.linkColor": "#2f5d8a",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f0f3f6",
-    "theme.light.textColor": "#1d2329",
+    "theme.light.textColor": "#141a20",  # what is said aside is a mix of three parts of it with two of the ground
     "theme.light.chartCategoricalColors": ["#2f5d8a", "#8a5a2f", "#5f6b76", "#7b4f8a", "#2f7d78"],
     "theme.dark.primaryColor": "#8ab4dc",
     "theme.dark.linkColor": "#8ab4dc",

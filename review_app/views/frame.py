@@ -29,6 +29,10 @@ _STYLE = """
 .af-menu-list button { display: block; width: 100%; padding: .375rem .5rem; font: inherit; color: inherit;
   text-align: start; background: none; border: 0; border-radius: 4px; cursor: pointer; }
 .af-menu-list button:hover { background: var(--st-secondary-background-color); }
+/* text on the accent: Streamlit writes white on it in both themes */
+.stApp button[data-testid^="stBaseButton-primary"]:not(:disabled), .stApp [data-testid="stMultiSelect"] [data-tag],
+.stApp [data-testid="stMultiSelect"] [data-tag] > * { color: light-dark(#fff, #14181c); }
+.stApp [data-testid="stCheckbox"] polyline { stroke: light-dark(#fff, #14181c); }
 .af-menu button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: -1px; }
 """
 

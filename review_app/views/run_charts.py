@@ -17,7 +17,6 @@ from review_app.views.numbers import accent, faint, grey, is_dark
 from storage.training.run_curves import Curve, SliceRecall
 
 HEIGHT = 220
-NAME_WIDTH = 90  # for the words at the end of a line
 NAME_HEIGHT = 0.1  # of the scale of recall
 _STEP = {"field": "step", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"}}
 
@@ -60,11 +59,11 @@ def draw_curve(curve: Curve, before: Curve | None, words: CurveWords, *, key: st
             },
             {
                 "transform": [*_only("now")["transform"], *_LAST],
-                "mark": {"type": "text", "align": "right", "dy": -9, "color": accent(), "fontSize": 13},
+                "mark": {"type": "text", "align": "left", "dx": 7, "color": accent(), "fontSize": 13, "clip": False},
                 "encoding": {"x": x, "y": y, "text": {"field": "value", "type": "quantitative", "format": ".4g"}},
             },
         ],
-        "config": {"aria": False, "view": {"strokeWidth": 0}},
+        "config": _config(),
     }  # fmt: skip
     st.vega_lite_chart(pl.concat(rows), spec, alt=words.title, key=key)
 
@@ -88,7 +87,7 @@ def draw_recalls(slices: Sequence[SliceRecall], words: Mapping[str, str], *, key
     ]
     spec = {
         "height": HEIGHT,
-        "padding": {"right": NAME_WIDTH, "left": 4, "top": 4, "bottom": 4},
+        "padding": {"right": 8, "left": 4, "top": 4, "bottom": 4},
         "layer": [
             {"mark": {"type": "line", "strokeWidth": 2, "point": {"size": 18}},
              "encoding": {"x": x, "y": y, "detail": line, "color": colour, "tooltip": told}},
@@ -100,10 +99,16 @@ def draw_recalls(slices: Sequence[SliceRecall], words: Mapping[str, str], *, key
              "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "clip": False},
              "encoding": {"x": x, "y": y, "text": line, "color": colour}},
         ],
-        "config": {"aria": False, "view": {"strokeWidth": 0}},
+        "config": _config(),
     }  # fmt: skip
     st.markdown(f"**{words['title']}** · ▼ {words['alarm']}")
     st.vega_lite_chart(rows, spec, alt=words["title"], key=key)
+
+
+def _config() -> dict[str, Any]:
+    """Return what all charts share; Streamlit's own grey of axes is too weak to read on white."""
+    axis = {"labelColor": grey(), "titleColor": grey()}
+    return {"aria": False, "view": {"strokeWidth": 0}, "axis": axis}
 
 
 _LAST = [

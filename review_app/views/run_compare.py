@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from review_app.page import Page
-from review_app.run_desk import RunRow, see_runs
+from review_app.run_desk import RunRow, see_rule_texts, see_runs
 from review_app.run_work import begin_compare, compare_work, shared_splits
 from review_app.views.clock import shown_time
 from review_app.views.numbers import ABSENT
@@ -19,7 +19,8 @@ from review_app.views.working import draw_failure, draw_work
 from storage.errors import UserError
 
 FEW = 20
-RULES_HEIGHT = 360
+METRICS_HEIGHT, RULES_HEIGHT = 640, 360  # all metrics of a scale of up to six grades
+ROW_HEIGHT = 35
 
 
 def draw_compare(page: Page) -> None:
@@ -107,23 +108,26 @@ def _draw_metrics(page: Page, metrics: Sequence[Mapping[str, Any]]) -> None:
             Column("n", [one["n"] for one in metrics]),
         ],
         is_few=[one["n"] < FEW for one in metrics],
+        height=min(METRICS_HEIGHT, ROW_HEIGHT * (len(metrics) + 1) + 3),
     )
     st.caption(page.say("runs.difference_help"))
 
 
 def _draw_rules(page: Page, rules: Sequence[Mapping[str, Any]]) -> None:
+    texts = see_rule_texts(page.person, page.store, [one["rule_id"] for one in rules])
     st.markdown(f"**{page.say('runs.rules_title')}**")
     draw_table(
         [
-            Column(page.say("runs.rule"), [one["rule_id"] for one in rules], width=180),
-            Column("n", [one["n"] for one in rules]),
-            Column("A", [100 * one["a"] for one in rules], number="%.0f%%"),
-            Column("B", [100 * one["b"] for one in rules], number="%.0f%%"),
-            Column(page.say("runs.fell"), [100 * (one["b"] - one["a"]) for one in rules], number="%+.0f"),
-            Column("p", [one["p"] for one in rules], number="%.3g"),
+            Column(page.say("runs.rule"), [one["rule_id"] for one in rules], width=170),
+            Column("n", [one["n"] for one in rules], width=60),
+            Column("A", [100 * one["a"] for one in rules], number="%.0f%%", width=70),
+            Column("B", [100 * one["b"] for one in rules], number="%.0f%%", width=70),
+            Column(page.say("runs.fell"), [100 * (one["b"] - one["a"]) for one in rules], number="%+.0f", width=70),
+            Column("p", [one["p"] for one in rules], number="%.3g", width=70),
+            Column(page.say("runs.rule_text"), [texts.get(one["rule_id"], "") for one in rules], width=620),
         ],
         is_few=[one["n"] < FEW for one in rules],
-        height=min(RULES_HEIGHT, 35 * (len(rules) + 1) + 3),
+        height=min(RULES_HEIGHT, ROW_HEIGHT * (len(rules) + 1) + 3),
     )
     st.caption(page.say("runs.rules_help"))
 

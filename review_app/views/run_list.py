@@ -18,6 +18,7 @@ from storage.training.run_list import RunStatus
 LIVE_SECONDS, IDLE_SECONDS = 3.0, 20.0  # while something trains; else, for what is begun elsewhere
 MOST_HEIGHT = 320
 ROW_HEIGHT = 35
+COUNTED_WIDTH = 170
 FEW = 20
 
 
@@ -71,11 +72,13 @@ def _draw_table(page: Page, text: str, first: Sequence[RunRow]) -> None:
 
 
 def _draw_rows(page: Page, rows: Sequence[RunRow]) -> None:
+    # as wide as its words, but where steps are counted: there it would move with them
+    state_width = COUNTED_WIDTH if any(row.is_alive for row in rows) else None
     dev = {row.run_id: (row.on("dev", "accuracy"), row.on("dev", "macro_f1")) for row in rows}
     draw_table(
         [
             Column(page.say("runs.run"), [row.run_id for row in rows]),
-            Column(page.say("runs.state"), [state_of(page, row) for row in rows], width=170),
+            Column(page.say("runs.state"), [state_of(page, row) for row in rows], width=state_width),
             Column(page.say("runs.method"), [row.line.method for row in rows]),
             Column(page.say("runs.model"), [row.line.started_from for row in rows]),
             Column(page.say("runs.loss"), [row.line.loss for row in rows], number="%.3f"),

@@ -82,8 +82,8 @@ def _draw_state(page: Page, row: RunRow) -> None:
         key = "runs.so_far" if line.status is RunStatus.RUNNING else "runs.took"
         said.append(page.say(key, time=duration(page, line.seconds)))
     if line.status is RunStatus.RUNNING and line.done and line.total:
-        if line.seconds:
-            said.append(page.say("runs.rate", rate=f"{line.done / line.seconds:.2g}"))
+        if line.seconds_left:  # of a resumed run, the seconds so far are not those of all its steps
+            said.append(page.say("runs.rate", rate=f"{(line.total - line.done) / line.seconds_left:.2g}"))
         if line.seconds_left is not None:
             said.append(page.say("runs.left", time=duration(page, line.seconds_left)))
         st.progress(min(1.0, line.done / line.total), text=together(page, [_steps(page, row), *said]))
@@ -183,7 +183,7 @@ def _draw_recalls(page: Page, run_id: str, curves: RunCurves) -> None:
     drawn = ([one for one in fallen if one.kind == "rule"] or fallen)[:N_LINES]
     words = {name: page.say(f"runs.{name}") for name in ("step", "alarm_mark", "recall")}
     title = page.say("runs.recall_title", n=f"{held.n:,}")
-    chart, table = st.columns([2, 3])
+    chart, table = st.columns([4, 5])
     with chart:
         draw_recalls(
             drawn,
@@ -198,12 +198,12 @@ def _draw_recalls(page: Page, run_id: str, curves: RunCurves) -> None:
 def _draw_slices(page: Page, slices: Sequence[SliceRecall], curves: RunCurves) -> None:
     draw_table(
         [
-            Column(page.say("runs.slice"), [_named(page, one) for one in slices], width=150),
-            Column("n", [one.n for one in slices], width=50),
-            Column(page.say("runs.recall_start"), [100 * one.start for one in slices], number="%.0f%%", width=70),
-            Column(page.say("runs.recall_now"), [100 * one.last for one in slices], number="%.0f%%", width=70),
-            Column(page.say("runs.fell"), [100 * (one.last - one.start) for one in slices], number="%+.0f", width=70),
-            Column(page.say("runs.alarm_mark"), [_alarm(page, one) for one in slices], width=110),
+            Column(page.say("runs.slice"), [_named(page, one) for one in slices], width=170),
+            Column("n", [one.n for one in slices], width=45),
+            Column(page.say("runs.recall_start"), [100 * one.start for one in slices], number="%.0f%%", width=62),
+            Column(page.say("runs.recall_now"), [100 * one.last for one in slices], number="%.0f%%", width=62),
+            Column(page.say("runs.fell"), [100 * (one.last - one.start) for one in slices], number="%+.0f", width=62),
+            Column(page.say("runs.alarm_told"), [_alarm(page, one) for one in slices], width=90),
             Column(page.say("runs.rule_text"), [curves.texts.get(one.name, "") for one in slices], width=360),
         ],
         is_few=[one.n < FEW for one in slices],

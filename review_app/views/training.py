@@ -109,7 +109,8 @@ def _draw_field(page: Page, key: str, field: FormField, points: Sequence[str], s
         return st.selectbox(field.name, points, help=told, key=key, accept_new_options=not field.is_required)
     if field.name == TIERS:
         signed = [tier.tier for tier in snapshot.tiers]
-        chosen = st.multiselect(field.name, signed, default=signed, help=told, key=key)
+        none = page.say("training.all_signed")
+        chosen = st.multiselect(field.name, signed, default=signed, help=told, key=key, placeholder=none) or signed
         return None if chosen == signed and snapshot.is_whole else chosen
     return _draw_plain(page, key, field, told)
 
@@ -121,7 +122,8 @@ def _draw_plain(page: Page, key: str, field: FormField, told: str | None) -> Any
             at = field.options.index(field.default) if field.default in field.options else None
             value: Any = st.selectbox(field.name, field.options, index=at, help=told, key=key)
         case FieldKind.CHOICES:
-            value = st.multiselect(field.name, field.options, default=field.default or [], help=told, key=key)
+            none, default = page.say("training.nowhere"), field.default or []
+            value = st.multiselect(field.name, field.options, default=default, help=told, key=key, placeholder=none)
         case FieldKind.FLAG:
             value = st.checkbox(field.name, value=bool(field.default), help=told, key=key)
         case FieldKind.NUMBER | FieldKind.WHOLE:
@@ -136,16 +138,14 @@ def _draw_plain(page: Page, key: str, field: FormField, told: str | None) -> Any
 
 
 def _draw_number(page: Page, key: str, field: FormField, told: str | None) -> float | int | None:
-    bounds = (field.low, field.high, field.default)
+    """Draw a number without its bounds: over them the browser would keep the whole form to itself and not say why."""
     left = page.say("training.left_out")
     if field.kind is FieldKind.WHOLE:
-        least, most, whole = (None if one is None else int(one) for one in bounds)
+        whole = None if field.default is None else int(field.default)
         return st.number_input(
-            field.name, min_value=least, max_value=most, value=whole, step=1, format="%d", help=told, key=key,
-            placeholder=left,
+            field.name, value=whole, step=1, format="%d", help=told, key=key, placeholder=left
         )  # fmt: skip
-    low, high, number = (None if one is None else float(one) for one in bounds)
+    number = None if field.default is None else float(field.default)
     return st.number_input(
-        field.name, min_value=low, max_value=high, value=number, step=None, format="%g", help=told, key=key,
-        placeholder=left,
+        field.name, value=number, step=None, format="%g", help=told, key=key, placeholder=left
     )  # fmt: skip

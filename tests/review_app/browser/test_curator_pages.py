@@ -14,12 +14,14 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page, expect
 
 from review_app.server.pages import PAGES
+from storage.workspace import Workspace
 from tests.conftest import stop_store_process
 from tests.review_app import tier_shop
+from tests.review_app.browser.contrast import weak_texts
 from tests.review_app.browser.english import english_texts
 from tests.review_app.browser.shop import PASSWORD, Shop, log_in
 from tests.review_app.chromium import SLOW
-from tests.review_app.run_shop import add_point, add_run, add_steps, training
+from tests.review_app.run_shop import add_point, add_run, add_steps, cut_and_signed, training
 
 pytestmark = pytest.mark.browser
 
@@ -234,6 +236,68 @@ def test_a_report_opens_and_nothing_in_it_runs(browser: Browser, curated: Shop) 
     expect(report.get_by_text("sofa")).to_be_visible()
     assert (report.title(), report.evaluate("window.origin")) == ("told", "null")
     page.context.close()
+
+
+@pytest.fixture
+def trainable(curated: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """The shop with a snapshot that may train: a tier of it is signed."""
+    monkeypatch.setenv("AFREL_HOME", str(curated.home))
+    with curated.store() as store:
+        cut_and_signed(Workspace.open(curated.root), store, [1])
+    return curated
+
+
+def test_runs_are_read_in_both_themes_and_a_wrong_number_is_refused_in_words(browser: Browser, trainable: Shop) -> None:
+    """By keyboard alone; the folded settings and the narrow window included."""
+    folder = add_run(trainable.root, "run_5", at="15:00", method="grpo", status="running")
+    add_steps(folder, [{"step": n, "loss": 0.5, "reward": n / 40} for n in (5, 10)], total=40)
+    add_point(folder, 0, {"r_e988ecf5c46c2a19": 1.0, "r_1908597fc57990a7": 1.0})
+    add_point(folder, 10, {"r_e988ecf5c46c2a19": 0.25, "r_1908597fc57990a7": 1.0}, rang=["r_e988ecf5c46c2a19"])
+    for scheme in ("light", "dark"):
+        page = opened(browser, trainable, "eli", "/runs", color_scheme=scheme)
+        page.set_viewport_size({"width": 1024, "height": 768})
+        expect(page.get_by_text("the alarm rang for 1 of the rules")).to_be_visible()
+        drawn = page.locator("[data-testid=stVegaLiteChart]").last.bounding_box()
+        assert drawn is not None and drawn["width"] > 360  # long names stand beside the lines
+        for part in ("Runs", "Compare", "Jobs", "Start a training"):
+            _to_part(page, part)
+            if part == "Start a training":
+                expect(page.get_by_role("button", name="Start the training")).to_be_visible()
+                _tab_to(page, "summary")
+                page.keyboard.press("Enter")
+                expect(page.get_by_label("grade_balance", exact=True)).to_be_visible()
+            assert weak_texts(page, within="[data-testid=stApp]") == [], (scheme, part)
+        _tab_to(page, '[aria-label="grade_balance"]')
+        page.keyboard.type("-3")
+        _tab_to(page, "[data-testid=stFormSubmitButton] button")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("stAlert")).to_contain_text("-3.0 must be 0 at least")
+        assert weak_texts(page, within="[data-testid=stApp]") == []
+        page.context.close()
+    assert trainable.afrel("jobs", "--json").strip() in ("", "[]")
+
+
+def _to_part(page: Page, name: str) -> None:
+    """Go to a part of the page by keyboard, from its heading."""
+    page.get_by_role("heading", level=1).click()
+    _tab_to(page, "[role=radio]")
+    part = page.get_by_role("radio", name=name, exact=True)
+    for _ in range(4):
+        if part.evaluate("element => element === document.activeElement"):
+            break
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(part).to_be_checked()
+    expect(page.locator("[data-testid=stAppRunningIcon], [data-stale=true]")).to_have_count(0)
+
+
+def _tab_to(page: Page, selector: str) -> None:
+    """Press Tab until what has the keys fits a selector."""
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"{selector} is not reached by Tab")
 
 
 @pytest.mark.parametrize("path", ["/tiers", "/sql", "/runs", "/accounts"])
