@@ -44,7 +44,8 @@ SHOWN = ("accuracy", "macro_f1", "qwk", "ece")
 BESIDE = (
     ("majority", "lexical"), ("lexical", "boosting"), ("boosting", "sft_plain"), ("boosting", "sft_evidence"),
     ("sft_plain", "sft_evidence"), ("sft_evidence", "dapt_sft_evidence"), ("boosting", "dapt_sft_evidence"),
-    ("boosting", "boosting_balanced"), ("sft_evidence", "sft_balanced"), ("boosting_balanced", "sft_balanced"),
+    ("boosting", "boosting_balanced"), ("sft_evidence", "sft_balanced"), ("boosting", "sft_balanced"),
+    ("boosting_balanced", "sft_balanced"),
     ("sft_balanced", "sft_dpo"), ("sft_balanced", "sft_grpo"), ("sft_dpo", "sft_dpo_grpo"),
     ("sft_balanced", "sft_dpo_grpo"), ("boosting_balanced", "sft_dpo_grpo"),
 )  # fmt: skip

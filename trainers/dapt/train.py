@@ -26,13 +26,11 @@ from storage.errors import UserError
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.dapt.config import DaptConfig
-from trainers.dapt.packing import FILLER, PackedPadding, PackedRow, cut_document, join, pack
 from trainers.dapt.trainer import (
     Perplexity,
     TextRecorder,
     TextTrainer,
     measure_perplexity,
-    require_boundaries,
 )
 from trainers.evaluation.leaks import held_back_queries
 from trainers.launching.processes import processes, share_of_batch
@@ -40,9 +38,11 @@ from trainers.models.making import is_checkpointed, lora_config, make_model, mak
 from trainers.models.pretrained import choose_device, quieten_libraries
 from trainers.models.starting_point import find_start, start_content
 from trainers.order.planned_order import plan_order
+from trainers.preflight.boundaries import require_boundaries
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
 from trainers.rows.format_check import require_end_of_text
+from trainers.rows.packing import FILLER, PackedPadding, PackedRow, cut_document, join, pack
 from trainers.rows.snapshot_rows import load
 from trainers.rows.text_file import CheckedTexts, leave_out_leaks, read_text_file
 from trainers.runs.directory import RunDirectory, started_from

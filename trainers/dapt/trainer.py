@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, TrainerState
 from trl import SFTTrainer
 
-from storage.errors import UserError
-from trainers.dapt.packing import PackedPadding, PackedRow, join
 from trainers.launching.processes import processes, summed
 from trainers.objectives.token_log_probs import completion_log_probs
 from trainers.order.planned_order import InPlannedOrder
+from trainers.rows.packing import PackedRow, packed_log_probs
 from trainers.runs.recorder import RunRecorder, take
 
 LOGGED = ("loss", "grad_norm", "learning_rate")
-_NEAR = 1e-3  # nats; a token in a row of many and alone are the same sums in another order
 
 
 class TextTrainer(InPlannedOrder, SFTTrainer):
@@ -73,32 +71,8 @@ def measure_perplexity(
     total, n_tokens = 0.0, 0
     with torch.no_grad():
         for start in range(0, len(rows), batch_size):
-            log_probs, is_counted = _log_probs(model, rows[start : start + batch_size], pad_token_id)
+            log_probs, is_counted = packed_log_probs(model, rows[start : start + batch_size], pad_token_id=pad_token_id)
             total -= float(log_probs[is_counted].sum(dtype=torch.float64))
             n_tokens += int(is_counted.sum())
     model.train(was_training)
     return Perplexity(math.exp(min(total / n_tokens, 700.0)), n_tokens)  # e^710 is no number any more
-
-
-def require_boundaries(model: PreTrainedModel, pieces: Sequence[Sequence[int]], *, pad_token_id: int) -> None:
-    """Return when a model reads the second of two pieces in a row as it reads it alone; UserError when it does not."""
-    first, second = (list(piece[:64]) for piece in pieces[:2])
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        alone, _ = _log_probs(model, [join([second])], pad_token_id)
-        packed, is_counted = _log_probs(model, [join([first, second])], pad_token_id)
-    model.train(was_training)
-    behind = packed[is_counted][len(first) - 1 :]
-    if not torch.allclose(behind, alone[0], atol=_NEAR, rtol=_NEAR):
-        raise UserError(
-            "this model's attention does not keep the texts of a row apart: each would be learnt as if it followed the "
-            "one before. Set packing = false in the --config file"
-        )
-
-
-def _log_probs(
-    model: PreTrainedModel, rows: Sequence[PackedRow], pad_token_id: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    batch = {name: held.to(model.device) for name, held in PackedPadding(pad_token_id)(list(map(asdict, rows))).items()}
-    return completion_log_probs(model, batch["input_ids"], batch["labels"], position_ids=batch["position_ids"])

@@ -50,6 +50,7 @@ class SftConfig(BeginningConfig):
         le=1,
         description="Share of the visits to a row that carry its rationale; the others its grade alone.",
     )
+    packing: bool = Field(False, description="Put several rows of a batch in one, none of which sees another.")
     grade_weight: float = Field(0.5, gt=0, le=1, description="The grade token's share of the loss.")
     grade_balance: float | None = Field(
         None, ge=0, le=1, description="How much rare grades are raised: 0 not at all, 1 until each weighs the same."

@@ -19,6 +19,7 @@ from trainers.order.visits import Visit, plan_visits
 from trainers.preflight.trial import Load, longest
 from trainers.rows.encoding import EncodedRow
 from trainers.rows.format_check import CheckedRows
+from trainers.rows.packing import fit
 from trainers.rows.padding import FILLER
 from trainers.runs.frame import is_bfloat16, planned_settings
 from trainers.sft.config import SizedSftConfig
@@ -67,12 +68,21 @@ def step_load(rows: Sequence[EncodedRow], config: SizedSftConfig, device: str) -
         size = n * processes().n
         return f"Set batch_size = {size} and accumulation_steps = {-(-at_once // size)} in the --config file"
 
+    heaviest = longest(rows, share_of_batch(config.batch_size))
     return Load(
-        longest(rows, share_of_batch(config.batch_size)),
+        packed(heaviest, config.max_length) if config.packing else heaviest,
         lighter,
         is_bfloat16=is_bfloat16(config, device),
         is_checkpointed=is_checkpointed(config, device),
     )
+
+
+def packed(rows: Sequence[EncodedRow], max_length: int) -> list[EncodedRow]:
+    """Return rows as they lie packed, for a trial: each token a target, for where the targets lie differs by row."""
+    whole = [row.prompt + row.completion for row in rows]
+    lines = fit([len(row) for row in whole], max_length=max_length)
+    joined = [[token for at in line for token in whole[at]] for line in lines]
+    return [EncodedRow(line[:1], line[1:], is_completion_cut=False) for line in joined]
 
 
 def training_rows(checked: CheckedRows) -> Dataset:

@@ -9,7 +9,7 @@ its last whole checkpoint over the same rows in the same order (on a CPU to the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from trainers.models.making import lora_config
 from trainers.models.starting_point import start_content
 from trainers.objectives.losses import balance_weights
 from trainers.order.curriculum import StageCurve, stage_curves
+from trainers.preflight.boundaries import require_boundaries
+from trainers.rows.encoding import EncodedRow
 from trainers.rows.evidence_source import source_of
 from trainers.rows.padding import RightPadding
 from trainers.runs.directory import RunDirectory, started_from
 from trainers.runs.frame import close_record, train_to_the_end
 from trainers.runs.record import start_record
 from trainers.sft.config import SftConfig
+from trainers.sft.packed_batch import PackedCompletions
 from trainers.sft.preparation import Prepared, prepare, size_config
 from trainers.sft.setup import Order, plan, step_load, training_rows, trl_config
 from trainers.sft.trainer import AnswerFirstTrainer, SftRecorder
@@ -107,11 +110,14 @@ def _make_trainer(prepared: Prepared, order: Order, run: RunDirectory, recorder:
     grades = list(prepared.rows["grade"])
     counts = [grades.count(grade) for grade in prepared.manifest.scale.values]
     weights = balance_weights(counts, config.grade_balance)
+    model = prepared.make_model()
+    if config.packing:
+        require_boundaries(model, _two_rows(checked.rows), pad_token_id=prepared.tokenizer.pad_token_id)
     return AnswerFirstTrainer(
-        model=prepared.make_model(),
+        model=model,
         args=trl_config(config, run.checkpoints_dir, n_visits=len(order.visits), device=prepared.device),
         train_dataset=training_rows(checked),
-        data_collator=RightPadding(prepared.tokenizer.pad_token_id),
+        data_collator=_collator(prepared),
         processing_class=prepared.tokenizer,
         peft_config=lora_config(config.lora_rank),
         callbacks=[recorder],
@@ -121,3 +127,13 @@ def _make_trainer(prepared: Prepared, order: Order, run: RunDirectory, recorder:
         grade_weight=config.grade_weight,
         row_hashes=prepared.rows["row_hash"],
     )
+
+
+def _collator(prepared: Prepared) -> RightPadding | PackedCompletions:
+    pad = prepared.tokenizer.pad_token_id
+    return PackedCompletions(pad, prepared.config.max_length) if prepared.config.packing else RightPadding(pad)
+
+
+def _two_rows(rows: Sequence[EncodedRow]) -> list[list[int]]:
+    """Return two rows to be read one behind the other: of one row, that row twice."""
+    return [row.prompt + row.completion for row in (rows[0], rows[-1])]

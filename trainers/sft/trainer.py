@@ -23,6 +23,7 @@ from trainers.order.curriculum import StageSteps, stage_at
 from trainers.order.planned_order import InPlannedOrder
 from trainers.rows.padding import FILLER
 from trainers.runs.recorder import RunRecorder, take
+from trainers.sft.packed_batch import by_piece
 
 LOGGED = ("loss", "grade_loss", "rationale_loss", "grad_norm", "learning_rate")
 
@@ -60,9 +61,8 @@ class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
         Gradients are averaged over processes, so a share counts as often as there are processes.
         """
         labels, is_counted_for = inputs["labels"], inputs["row"] >= 0
-        log_probs, is_counted = completion_log_probs(model, inputs["input_ids"], labels)
-        grades = [next(token for token in row if token != IGNORED) for row in labels.tolist()]
-        row_weights = torch.tensor([self._weight_of_token[token] for token in grades], device=labels.device)
+        log_probs, is_counted, grades = _targets(model, inputs)
+        row_weights = torch.tensor([self._weight_of_token[token] for token in grades.tolist()], device=labels.device)
         rows = [row for row in gathered(inputs["row"]).tolist() if row != FILLER]
         (n_rationale_tokens,) = summed([int((is_counted.sum(dim=1) - 1).sum())], labels.device)
         loss = answer_first_loss(
@@ -90,6 +90,23 @@ class AnswerFirstTrainer(InPlannedOrder, SFTTrainer):
             f"rows {[self._row_hashes[row] for row in rows[:3]]}…, learning rate {self._get_learning_rate():.2g}. "
             "Nothing was saved from this step. Lower learning_rate in the --config file and train again"
         )
+
+
+def _targets(
+    model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return log-probabilities of targets and which places hold one, both (B, columns), and the grade tokens (B,)."""
+    labels = inputs["labels"]
+    if "piece" not in inputs:
+        log_probs, is_counted = completion_log_probs(model, inputs["input_ids"], labels)
+        first = (labels != IGNORED).int().argmax(dim=1, keepdim=True)
+        return log_probs, is_counted, labels.gather(1, first).squeeze(1)
+    found, is_target = completion_log_probs(model, inputs["input_ids"], labels, position_ids=inputs["position_ids"])
+    is_learnt = labels[:, 1:] != IGNORED
+    piece, n = inputs["piece"][:, 1:][is_learnt], len(inputs["row"])
+    log_probs, is_counted = by_piece(found[is_target], piece, n=n)
+    tokens, _ = by_piece(labels[:, 1:][is_learnt], piece, n=n)
+    return log_probs, is_counted, tokens[:, 0]
 
 
 class SftRecorder(RunRecorder):

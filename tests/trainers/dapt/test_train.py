@@ -9,11 +9,11 @@ from storage.errors import UserError
 from storage.snapshots.manifest import read_manifest
 from tests.trainers.conftest import SMALL, cut_snapshot, sample_rows, snapshot_row
 from trainers.dapt.config import DaptConfig, read_config
-from trainers.dapt.packing import join
 from trainers.dapt.train import gather_texts, hold_back, run_key, step_load, train
 from trainers.evaluation.leaks import lineage, require_unleaked
 from trainers.models.ranker import load_ranker
 from trainers.models.starting_point import find_start, is_from_tiny
+from trainers.rows.packing import join
 from trainers.rows.snapshot_rows import load
 from trainers.runs.directory import RunDirectory, file_digests
 

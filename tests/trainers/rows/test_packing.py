@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.dapt.packing import PackedPadding, cut_document, join, pack
 from trainers.objectives.losses import IGNORED
+from trainers.rows.packing import PackedPadding, cut_document, join, pack
 
 END = 9
 
@@ -56,8 +56,9 @@ def test_padding_stands_alone_on_the_right() -> None:
 def test_a_packed_text_is_read_as_it_is_read_alone() -> None:
     """And not so without positions: the check of the boundaries can fail."""
     from storage.errors import UserError
-    from trainers.dapt.trainer import measure_perplexity, require_boundaries
+    from trainers.dapt.trainer import measure_perplexity
     from trainers.models.tiny_model import build_model, train_tokenizer
+    from trainers.preflight.boundaries import require_boundaries
 
     tokenizer = train_tokenizer(["red leather bag", "oak chair"] * 4, vocab_size=300)
     model = build_model(tokenizer, hidden_size=16, n_layers=2, n_heads=2, max_length=64, seed=0)

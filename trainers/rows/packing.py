@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
+from transformers import PreTrainedModel
 
 from trainers.objectives.losses import IGNORED
+from trainers.objectives.token_log_probs import completion_log_probs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +47,29 @@ def cut_document(ids: Sequence[int], *, eos_token_id: int, max_length: int) -> l
 
 
 def pack(pieces: Iterable[Sequence[int]], *, max_length: int) -> list[PackedRow]:
-    """Return rows of at most `max_length` tokens: each piece whole, the longest first, where it fits most tightly."""
-    rows: list[list[Sequence[int]]] = []
+    """Return rows of at most `max_length` tokens, each piece whole."""
+    held = list(pieces)
+    return [join([held[at] for at in row]) for row in fit([len(piece) for piece in held], max_length=max_length)]
+
+
+def fit(lengths: Sequence[int], *, max_length: int) -> list[list[int]]:
+    """Return which pieces share a row of `max_length` places: the longest first, where it fits most tightly.
+
+    A piece longer than a row has one for itself.
+    """
+    rows: list[list[int]] = []
     room: list[tuple[int, int]] = []  # free places and row, ascending
-    for piece in sorted(pieces, key=len, reverse=True):
-        at = bisect_left(room, (len(piece), -1))
+    for piece in sorted(range(len(lengths)), key=lambda at: -lengths[at]):
+        at = bisect_left(room, (lengths[piece], -1))
         if at == len(room):
             free, row = max_length, len(rows)
             rows.append([])
         else:
             free, row = room.pop(at)
         rows[row].append(piece)
-        if free - len(piece) > 1:
-            insort(room, (free - len(piece), row))
-    return [join(row) for row in rows]
+        if free - lengths[piece] > 1:
+            insort(room, (free - lengths[piece], row))
+    return rows
 
 
 def join(pieces: Sequence[Sequence[int]]) -> PackedRow:
@@ -82,3 +93,11 @@ class PackedPadding:
             name: torch.tensor([[*row[name], *[pad] * (length - len(row[name]))] for row in rows])
             for name, pad in self._pad.items()
         }
+
+
+def packed_log_probs(
+    model: PreTrainedModel, rows: Sequence[PackedRow], *, pad_token_id: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log-probabilities of packed rows' targets and which of them count, both (B, columns)."""
+    batch = {name: held.to(model.device) for name, held in PackedPadding(pad_token_id)(list(map(asdict, rows))).items()}
+    return completion_log_probs(model, batch["input_ids"], batch["labels"], position_ids=batch["position_ids"])
