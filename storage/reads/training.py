@@ -52,6 +52,14 @@ READS = {
         order by o.pair_id, o.created_at, o.rollout_id
         """
     ),
+    # What served models answered train pairs: a stronger model's answer where a trained one has none that is right.
+    "served_rollouts": Read(
+        """
+        select o.pair_id, o.completion from rollouts o join pairs p using (pair_id)
+        where o.proposer is not null and p.split = 'train'
+        order by o.pair_id, o.created_at, o.rollout_id
+        """
+    ),
     # The last measure of each run on dev, of whatever snapshot.
     "dev_measures": Read(
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from datasets import Dataset
@@ -28,14 +28,21 @@ from trainers.rows.encoding import encode_rows
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Sampled completions by pair, in order, and edits as they are stored: (pair, chosen, rejected) in JSON."""
+    """Sampled completions by pair, in order, and edits as they are stored: (pair, chosen, rejected) in JSON.
+
+    `stronger`: answers of served models by pair, from `label --samples`.
+    """
 
     samples: Mapping[str, Sequence[str]]
     edits: Sequence[tuple[str, str, str]]
+    stronger: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        return digest([sorted((pair_id, list(texts)) for pair_id, texts in self.samples.items()), list(self.edits)])
+        content = [sorted((pair_id, list(texts)) for pair_id, texts in self.samples.items()), list(self.edits)]
+        if self.stronger:
+            content.append(sorted((pair_id, list(texts)) for pair_id, texts in self.stronger.items()))
+        return digest(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,12 @@ class PreferenceRows:
 
 
 def read_material(store: Store, train_run_id: str, *, has_edits: bool) -> Material:
-    """Read a run's rollouts on train pairs, and the edits of answers that stand."""
-    samples: dict[str, list[str]] = {}
-    for row in store.read("train_rollouts", train_run_id=train_run_id).to_pylist():
-        samples.setdefault(row["pair_id"], []).append(row["completion"])
+    """Read a run's rollouts on train pairs, what served models answered to the same, and the edits that stand."""
+    samples = _by_pair(store.read("train_rollouts", train_run_id=train_run_id).to_pylist())
+    stronger = _by_pair(store.read("served_rollouts").to_pylist())
     edits = store.read("export_preferences").to_pylist() if has_edits else []
-    return Material(samples, [(row["pair_id"], row["chosen"], row["rejected"]) for row in edits])
+    told = {pair_id: texts for pair_id, texts in stronger.items() if pair_id in samples}
+    return Material(samples, [(row["pair_id"], row["chosen"], row["rejected"]) for row in edits], told)
 
 
 def choose_pairs(
@@ -78,7 +85,8 @@ def choose_pairs(
 
     golds: of each row. Among right samples the one of the highest `quality` is chosen. An edit counts when its grade is
     the settled one; one without reasons is set beside the suggestion's grade alone, so that not the longer text is what
-    is rejected.
+    is rejected. Where no sample is right and the expert gave no reasons, a served model's right answer with reasons is
+    chosen.
     """
     edits: dict[str, list[Edit]] = {}
     for pair_id, chosen, rejected in material.edits:
@@ -88,12 +96,19 @@ def choose_pairs(
         pair_id, expert = row["pair_id"], row["completion"]
         settled = [edit for edit in edits.get(pair_id, ()) if _grade(edit.rewritten, scale) == gold.grade]
         pairs += edit_pairs(settled)
-        samples = []
-        for text in material.samples.get(pair_id, ()):
-            answer = read_answer(text, gold=gold, prompt=row["prompt"], expert=expert, scale=scale)
+
+        def sampled(text: str, gold: Gold = gold, row: Mapping[str, Any] = row) -> Sample:
+            answer = read_answer(text, gold=gold, prompt=row["prompt"], expert=row["completion"], scale=scale)
             emitted = None if isinstance(answer.completion, ParseFailure) else answer.completion.grade
-            samples.append(Sample(text, emitted, _quality(answer, weights, pair_id, text)))
-        pairs += preference_pairs(pair_id, samples, grade=gold.grade, expert=expert, n_most=n_most)
+            return Sample(text, emitted, _quality(answer, weights, row["pair_id"], text))
+
+        samples = [sampled(text) for text in material.samples.get(pair_id, ())]
+        stronger = None
+        if _steps(expert, scale) == 0:
+            told = [sampled(text) for text in material.stronger.get(pair_id, ()) if _steps(text, scale)]
+            right = [one for one in told if one.grade == gold.grade]
+            stronger = max(right, key=lambda one: (one.quality, one.completion)).completion if right else None
+        pairs += preference_pairs(pair_id, samples, grade=gold.grade, expert=expert, stronger=stronger, n_most=n_most)
     return pairs
 
 
@@ -129,6 +144,19 @@ def encode_pairs(
             kept.append(EncodedPair(chosen.prompt, chosen.completion, rejected.completion))
             origins[pair.origin.value] += 1
     return PreferenceRows(kept, {origin.value: origins[origin.value] for origin in PairOrigin}, dict(left_out))
+
+
+def _by_pair(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["pair_id"], []).append(row["completion"])
+    return found
+
+
+def _steps(text: str, scale: Scale) -> int:
+    """Return how many reasons an answer gives; none when it does not parse."""
+    completion = parse(text, scale)
+    return 0 if isinstance(completion, ParseFailure) else len(completion.steps)
 
 
 def _quality(answer: Answer, weights: Mapping[str, float], pair_id: str, text: str) -> float:

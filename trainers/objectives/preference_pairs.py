@@ -17,6 +17,7 @@ from enum import StrEnum
 class PairOrigin(StrEnum):
     OWN = "own"  # own right answer over own wrong one
     EXPERT = "expert"  # no own answer was right
+    STRONGER = "stronger"  # nor was one, and the expert gave the grade alone where a stronger model gives reasons
     EDIT = "edit"  # an expert rewrote it
 
 
@@ -49,11 +50,18 @@ class PreferencePair:
 
 
 def preference_pairs(
-    prompt_id: str, samples: Sequence[Sample], *, grade: int, expert: str | None, n_most: int = 1
+    prompt_id: str,
+    samples: Sequence[Sample],
+    *,
+    grade: int,
+    expert: str | None,
+    stronger: str | None = None,
+    n_most: int = 1,
 ) -> list[PreferencePair]:
     """Return up to `n_most` pairs of a prompt with the settled `grade`; none when no sample is wrong.
 
-    The best right answer is chosen, or, when none is right, `expert` (None: no pair). Rejected are distinct wrong
+    The best right answer is chosen, or, when none is right, `stronger`, a stronger model's, where there is one, else
+    `expert` (None: no pair). Rejected are distinct wrong
     answers: those that parse before those that do not, the more often sampled first, then by their text, so the same
     samples give the same pairs in whatever order they came.
     """
@@ -63,7 +71,8 @@ def preference_pairs(
     wrong = sorted(
         (s for s in distinct if s.grade != grade), key=lambda s: (s.grade is None, -times[s.completion], s.completion)
     )
-    chosen, origin = (right[0].completion, PairOrigin.OWN) if right else (expert, PairOrigin.EXPERT)
+    other = (expert, PairOrigin.EXPERT) if stronger is None else (stronger, PairOrigin.STRONGER)
+    chosen, origin = (right[0].completion, PairOrigin.OWN) if right else other
     if chosen is None:
         return []
     return [PreferencePair(prompt_id, chosen, sample.completion, origin) for sample in wrong[:n_most]]

@@ -3,8 +3,10 @@ import json
 import pytest
 from datasets import Dataset
 
+from storage.clock import now
+from storage.store import Store
 from tests.trainers.conftest import SCALE
-from trainers.dpo.material import Material, choose_pairs, encode_pairs
+from trainers.dpo.material import Material, choose_pairs, encode_pairs, read_material
 from trainers.models.tiny_model import train_tokenizer
 from trainers.objectives.preference_pairs import PairOrigin, PreferencePair
 from trainers.objectives.rewards import Gold
@@ -47,6 +49,55 @@ def test_the_best_right_answer_is_set_over_a_wrong_one_and_the_expert_s_where_no
     ]
 
 
+def test_a_served_model_s_right_answer_with_reasons_stands_in_where_the_expert_gave_none() -> None:
+    """Of pair a the expert gave the grade alone: chosen is the best right answer with reasons. Of b there are reasons; of
+    c no served answer is right and has any; d the model gets right itself."""
+    bare = Dataset.from_list(
+        [
+            {"pair_id": pair_id, "prompt": "oak chair\n", "completion": "2\nverdict: fully" if pair_id == "b" else "2"}
+            for pair_id in "abcd"
+        ]
+    )
+    samples = {"a": ["0"], "b": ["0"], "c": ["0"], "d": ["0", "2\nverdict: fully"]}
+    served = {
+        "a": ["2", "1\nverdict: partly", "2\nverdict: partly", "2\nverdict: fully"],
+        "b": ["2\nintent: oak\nverdict: fully"],
+        "c": ["2", "1\nverdict: partly", "no answer"],
+        "d": ["2\nintent: oak\nverdict: fully"],
+    }
+    golds = [Gold(2, {})] * 4
+    found = choose_pairs(bare, golds, Material(samples, (), served), SCALE, weights=WEIGHTS, n_most=1)
+    assert [(one.prompt_id, one.chosen, one.origin.value) for one in found] == [
+        ("a", "2\nverdict: fully", "stronger"),
+        ("b", "2\nverdict: fully", "expert"),
+        ("c", "2", "expert"),
+        ("d", "2\nverdict: fully", "own"),
+    ]
+    assert Material(samples, (), served).digest != Material(samples, ()).digest
+
+
+def test_served_answers_are_read_of_the_train_pairs_that_the_run_sampled(store: Store) -> None:
+    stamp = {"run_id": "r", "source": "s", "created_at": now()}
+    queries = [
+        {"query_id": split, "text": split, "root_query_id": split, "split": split, **stamp}
+        for split in ("train", "dev")
+    ]
+    docs = [{"doc_id": name, "title": name, "body": "", "fields": "{}", **stamp} for name in "abc"]
+    pairs = [
+        {"pair_id": f"p_{name}", "query_id": split, "doc_id": name, "split": split, "origin": "ingest", **stamp}
+        for name, split in (("a", "train"), ("b", "train"), ("c", "dev"))
+    ]
+    rollouts = [
+        {"rollout_id": f"ro_{name}{whose}", "pair_id": f"p_{name}", "train_run_id": "run_1" if whose == "own" else None,
+         "proposer": None if whose == "own" else "openai:m", "sample": 0, "completion": f"2 {whose}", "grade": 2,
+         "is_right": True, "run_id": "r", "created_at": now()}
+        for name, whose in (("a", "own"), ("a", "served"), ("b", "served"), ("c", "own"), ("c", "served"))
+    ]  # fmt: skip
+    store.append({"queries": queries, "docs": docs, "pairs": pairs, "rollouts": rollouts})
+    found = read_material(store, "run_1", has_edits=True)
+    assert found == Material({"p_a": ["2 own"]}, [], {"p_a": ["2 served"]})
+
+
 def test_samples_of_pairs_that_the_snapshot_does_not_train_on_give_nothing() -> None:
     assert choose(rows("a"), {"elsewhere": ["0"]}, [edit("elsewhere", 2, None, 1, None)]) == []
 
@@ -83,7 +134,7 @@ def test_pairs_that_cannot_be_used_are_counted_by_reason() -> None:
     (kept,) = made.pairs
     assert (kept.chosen[0], kept.rejected) == (grades[1], [grades[0], tokenizer.eos_token_id])
     assert len(kept.chosen) == 2 and kept.prompt == tokenizer("oak chair\n")["input_ids"]
-    assert made.n_by_origin == {"own": 1, "expert": 0, "edit": 0}
+    assert made.n_by_origin == {"own": 1, "expert": 0, "stronger": 0, "edit": 0}
     assert made.left_out == {
         "the prompt's tokens are no prefix": 1,
         "the chosen answer does not begin with its grade": 1,

@@ -52,7 +52,7 @@ def test_a_run_goes_on_from_another_and_leaves_a_full_record(trained, whole) -> 
     assert described["started_from"]["run_id"] == trained.run.run_id
     assert [held["snapshot_id"] for held in described["inherited"]] == [trained.snapshot.directory.name]
     assert described["model_files"] == file_digests(run.model_dir)
-    assert (result.n_pairs, result.n_by_origin) == (12, {"own": 12, "expert": 0, "edit": 0})
+    assert (result.n_pairs, result.n_by_origin) == (12, {"own": 12, "expert": 0, "stronger": 0, "edit": 0})
     assert [line["step"] for line in metrics] == list(range(1, 7))  # 12 pairs twice, 4 a step
     # before the first step policy and reference are the same, so the loss is -log(1/2) and no pair is in order
     assert metrics[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
