@@ -123,6 +123,12 @@ def _fill(store: Store, people: dict[str, Pin]) -> None:
     add_features(store, Run("run_1"))
 
 
+def judge_anew(store: Store, n: int) -> None:
+    """Give an imported pair a later judgment of another grade, so that what is cut next is another snapshot."""
+    later = _judgment(n, {**STAMP, "created_at": now()})
+    store.append({"judgments": [later | {"judgment_id": f"j_{n:02d}_later", "grade": (n + 1) % 3}]})
+
+
 def _response(n: int, account: str, stamp: dict[str, Any]) -> dict[str, Any]:
     grade = n % 3 if n in ALIKE else {"ana": 0, "bo": 2}[account]
     return {

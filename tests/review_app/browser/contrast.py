@@ -1,7 +1,7 @@
 """How well text can be read: the contrast of every visible text of a page against what it stands on, by WCAG 2.2.
 
-Controls that are switched off are left out, as the guideline does, and what is about to go; what a canvas draws has no
-elements to be asked.
+Controls that are switched off are left out, as the guideline does (the grades are while words are typed beside them),
+and what is about to go; what a canvas draws has no elements to be asked.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _WEAK = """
   const measure = (text, element, style) => {
     if (!text.trim() || !element.checkVisibility({ visibilityProperty: true })) return;
     if (element.closest(".af-hidden, :disabled, [aria-disabled=true], [data-stale=true]")) return;
+    if (element.closest(".af-bottom:has(.af-entry:not([hidden])) .af-grades")) return;
     const below = ground(element);
     const [r, g, b, alpha] = rgba(style.color);
     const colour = over([r, g, b, alpha * opacity(element)], below);
@@ -67,7 +68,15 @@ _WEAK = """
 """
 
 
+_MOVED = """
+() => Promise.all(document.getAnimations()
+  .filter((one) => one.effect.getComputedTiming().iterations !== Infinity)
+  .map((one) => one.finished.catch(() => null)))
+"""
+
+
 def weak_texts(page: Page, *, within: str = ".af-page") -> list[str]:
     """Return every visible text of a part of the page that is too weak to read, with its contrast."""
+    page.evaluate(_MOVED)  # what slides in is faint meanwhile
     found: list[str] = page.evaluate(_WEAK, within)
     return found

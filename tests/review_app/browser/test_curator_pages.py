@@ -166,6 +166,7 @@ def test_a_curator_cuts_and_an_adjudicator_signs_checks_and_revokes(browser: Bro
 
     dora = opened(browser, curated, "dora", "/tiers")
     dora.get_by_role("radio", name="Snapshots").click()
+    expect(dora.locator("[data-testid=stAppRunningIcon], [data-stale=true]")).to_have_count(0)
     dora.locator("summary", has_text="Sign").click()
     expect(dora.get_by_text("tiers 1, 3, rows 20")).to_be_visible()
     dora.get_by_label("Password of dora").first.fill(PASSWORD)
@@ -240,9 +241,10 @@ def test_a_report_opens_and_nothing_in_it_runs(browser: Browser, curated: Shop) 
 
 @pytest.fixture
 def trainable(curated: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """The shop with a snapshot that may train: a tier of it is signed."""
+    """The shop with a snapshot that may train: a tier of it is signed, of rows that no other test cuts or revokes."""
     monkeypatch.setenv("AFREL_HOME", str(curated.home))
     with curated.store() as store:
+        tier_shop.judge_anew(store, 1)
         cut_and_signed(Workspace.open(curated.root), store, [1])
     return curated
 

@@ -50,8 +50,8 @@ def test_the_best_right_answer_is_set_over_a_wrong_one_and_the_expert_s_where_no
 
 
 def test_a_served_model_s_right_answer_with_reasons_stands_in_where_the_expert_gave_none() -> None:
-    """Of pair a the expert gave the grade alone: chosen is the best right answer with reasons. Of b there are some; of c
-    no served answer is right and has any; d the model gets right itself."""
+    """Of pair a the expert gave the grade alone: chosen is the best right answer with reasons. Of b there are some; of
+    c no served answer is right and has any; d the model gets right itself."""
     bare = Dataset.from_list(
         [
             {"pair_id": pair_id, "prompt": "oak chair\n", "completion": "2\nverdict: fully" if pair_id == "b" else "2"}
