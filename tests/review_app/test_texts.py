@@ -32,7 +32,7 @@ def test_every_text_is_there_in_every_language_with_the_same_names(area: str) ->
 
 def test_texts_do_not_shout_or_boast() -> None:
     for key, text in texts("en").items():
-        assert "!" not in text, key
+        assert "!" not in text or key.startswith("streamlit."), key  # theirs, to the letter
         assert "successfully" not in text.lower(), key
 
 

@@ -72,6 +72,8 @@ def test_a_list_is_gone_through_by_keyboard(page: Page, shop: Shop) -> None:
     second = heading(page)
     assert second != first
     press(page, "x")
+    expect(page.get_by_role("button", name="holds for too many pairs")).to_be_visible()
+    drawn(page)
     press(page, "2")
     expect(page.get_by_text("1 rejected.")).to_be_visible()
     made = decisions(shop)[before:]
