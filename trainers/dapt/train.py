@@ -26,12 +26,7 @@ from storage.errors import UserError
 from storage.ids import digest
 from storage.snapshots.manifest import Manifest, read_manifest
 from trainers.dapt.config import DaptConfig
-from trainers.dapt.trainer import (
-    Perplexity,
-    TextRecorder,
-    TextTrainer,
-    measure_perplexity,
-)
+from trainers.dapt.trainer import Perplexity, TextRecorder, TextTrainer, measure_perplexity
 from trainers.evaluation.leaks import held_back_queries
 from trainers.launching.processes import processes, share_of_batch
 from trainers.models.making import is_checkpointed, lora_config, make_model, make_tokenizer

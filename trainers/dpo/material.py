@@ -96,16 +96,11 @@ def choose_pairs(
         pair_id, expert = row["pair_id"], row["completion"]
         settled = [edit for edit in edits.get(pair_id, ()) if _grade(edit.rewritten, scale) == gold.grade]
         pairs += edit_pairs(settled)
-
-        def sampled(text: str, gold: Gold = gold, row: Mapping[str, Any] = row) -> Sample:
-            answer = read_answer(text, gold=gold, prompt=row["prompt"], expert=row["completion"], scale=scale)
-            emitted = None if isinstance(answer.completion, ParseFailure) else answer.completion.grade
-            return Sample(text, emitted, _quality(answer, weights, row["pair_id"], text))
-
-        samples = [sampled(text) for text in material.samples.get(pair_id, ())]
+        samples = [_sample(text, row, gold, scale, weights) for text in material.samples.get(pair_id, ())]
         stronger = None
-        if _steps(expert, scale) == 0:
-            told = [sampled(text) for text in material.stronger.get(pair_id, ()) if _steps(text, scale)]
+        if not _has_steps(expert, scale):
+            texts = [text for text in material.stronger.get(pair_id, ()) if _has_steps(text, scale)]
+            told = [_sample(text, row, gold, scale, weights) for text in texts]
             right = [one for one in told if one.grade == gold.grade]
             stronger = max(right, key=lambda one: (one.quality, one.completion)).completion if right else None
         pairs += preference_pairs(pair_id, samples, grade=gold.grade, expert=expert, stronger=stronger, n_most=n_most)
@@ -153,10 +148,17 @@ def _by_pair(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _steps(text: str, scale: Scale) -> int:
-    """Return how many reasons an answer gives; none when it does not parse."""
+def _has_steps(text: str, scale: Scale) -> bool:
+    """Say whether an answer parses and gives reasons."""
     completion = parse(text, scale)
-    return 0 if isinstance(completion, ParseFailure) else len(completion.steps)
+    return not isinstance(completion, ParseFailure) and bool(completion.steps)
+
+
+def _sample(text: str, row: Mapping[str, Any], gold: Gold, scale: Scale, weights: Mapping[str, float]) -> Sample:
+    """Return an answer to a train row with its grade and how good it is."""
+    answer = read_answer(text, gold=gold, prompt=row["prompt"], expert=row["completion"], scale=scale)
+    emitted = None if isinstance(answer.completion, ParseFailure) else answer.completion.grade
+    return Sample(text, emitted, _quality(answer, weights, row["pair_id"], text))
 
 
 def _quality(answer: Answer, weights: Mapping[str, float], pair_id: str, text: str) -> float:

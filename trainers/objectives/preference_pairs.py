@@ -61,9 +61,8 @@ def preference_pairs(
     """Return up to `n_most` pairs of a prompt with the settled `grade`; none when no sample is wrong.
 
     The best right answer is chosen, or, when none is right, `stronger`, a stronger model's, where there is one, else
-    `expert` (None: no pair). Rejected are distinct wrong
-    answers: those that parse before those that do not, the more often sampled first, then by their text, so the same
-    samples give the same pairs in whatever order they came.
+    `expert` (None: no pair). Rejected are distinct wrong answers: those that parse before those that do not, the more
+    often sampled first, then by their text, so the same samples give the same pairs in whatever order they came.
     """
     times = Counter(sample.completion for sample in samples)
     distinct = {sample.completion: sample for sample in samples}.values()

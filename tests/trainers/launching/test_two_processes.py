@@ -37,11 +37,13 @@ TEXTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _train_in_two(config: SftConfig, snapshot: SignedSnapshot, run: RunDirectory) -> list[str]:
+def _train_in_two(
+    method: str, config: SftConfig | DaptConfig, snapshot: SignedSnapshot, run: RunDirectory
+) -> list[str]:
     told: list[str] = []
-    launch = choose_launch("accelerate:cpu", "sft", config)
+    launch = choose_launch("accelerate:cpu", method, config)
     with run.locked():
-        train_in_processes(launch, "sft", config, snapshot.directory, run=run, tell=told.append)
+        train_in_processes(launch, method, config, snapshot.directory, run=run, tell=told.append)
     return told
 
 
@@ -52,7 +54,7 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batch(snapshot, tmp_
     alone, together = RunDirectory(tmp_path / "runs" / "run_1"), RunDirectory(tmp_path / "runs" / "run_2")
     with alone.locked():
         train(config, snapshot.directory, run=alone, tell=[].append)
-    told = _train_in_two(config, snapshot, together)
+    told = _train_in_two("sft", config, snapshot, together)
     assert told[0] == "2 processes by cpu.yaml" and any("grade loss" in line for line in told)
     ours, theirs = together.read_metrics(), alone.read_metrics()
     assert len(ours) == len(theirs) == 8  # one line a step, told by the first process alone
@@ -81,9 +83,7 @@ def test_texts_are_read_in_two_processes_as_in_one(snapshot, tmp_path) -> None:
     alone, together = RunDirectory(tmp_path / "runs" / "run_1"), RunDirectory(tmp_path / "runs" / "run_2")
     with alone.locked():
         read_texts(config, snapshot.directory, run=alone, tell=[].append)
-    launch = choose_launch("accelerate:cpu", "dapt", config)
-    with together.locked():
-        train_in_processes(launch, "dapt", config, snapshot.directory, run=together, tell=[].append)
+    _train_in_two("dapt", config, snapshot, together)
     ours, theirs = together.read_metrics(), alone.read_metrics()
     assert [line["step"] for line in ours] == [line["step"] for line in theirs] and len(theirs) > 3
     for name in ("loss", "grad_norm"):
